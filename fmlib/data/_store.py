@@ -1,0 +1,127 @@
+"""The embedded files: found beside the code, checked against a manifest of sizes and SHA-256 sums.
+
+`files/manifest.json` lists every embedded data file. A file is read whole and compared before anything decodes it, so that a
+cut clone, a bad merge or a text conversion is refused by name instead of turning up as strange pictures.
+"""
+
+import hashlib
+import io
+import json
+import lzma
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+FILES = Path(__file__).parent / "files"
+MANIFEST = "manifest.json"
+REMEDY = (
+    "restore it with `git checkout -- fmlib/data/files` in a clone, else reinstall fmlib "
+    "(`pip install --force-reinstall --no-deps` with what you installed it from)"
+)
+
+
+class DataError(ValueError):
+    """A data file is missing, corrupt or not what it says; the message names the file and the mend."""
+
+
+def read(name: str) -> bytes:
+    """One embedded file, proven to be the one that was published.
+
+    Args:
+        name: path below `fmlib/data/files`, with forward slashes, as in the manifest.
+
+    Returns:
+        The whole content.
+
+    Raises:
+        DataError: the manifest is missing or damaged, or does not list the file; the file is missing, unreadable, or its
+            checksum differs.
+    """
+    path = FILES / name
+    entry = _manifest().get(name)
+    if entry is None:
+        raise DataError(f"{name} is not listed in {FILES / MANIFEST}: {REMEDY}")
+    expected = f"expected {entry['bytes']:,} bytes with SHA-256 {entry['sha256']}"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise DataError(f"data file missing: {path}\n  {expected}\n  {REMEDY}") from None
+    except OSError as error:
+        raise DataError(f"data file unreadable: {path} ({error})\n  {expected}\n  {REMEDY}") from error
+    check(path, content, entry["sha256"], entry["bytes"], REMEDY)
+    return content
+
+
+def check(path: Path, content: bytes, sha256: str, size: int, remedy: str) -> None:
+    """Refuse `content` of `path` unless it has this size and SHA-256.
+
+    Raises:
+        DataError: naming the file, both checksums, both sizes and the remedy.
+    """
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DataError(
+            f"data file corrupt: {path}\n"
+            f"  expected {size:,} bytes with SHA-256 {sha256}\n"
+            f"  found    {len(content):,} bytes with SHA-256 {found}\n"
+            f"  {remedy}"
+        )
+
+
+def read_xz_json(name: str) -> object:
+    """A JSON document that is embedded under xz."""
+    return json.loads(lzma.decompress(read(name)))
+
+
+def read_sheet(name: str, height: int, width: int, count: int) -> "np.ndarray":
+    """Cut a lossless WebP sheet of equal tiles into pictures.
+
+    Args:
+        name: the embedded file.
+        height, width: size of one tile, in pixels.
+        count: how many tiles hold a picture, counted row by row from the top left; the rest is padding.
+
+    Returns:
+        uint8 [count, channels, height, width]; gray sheets have 1 channel, transparent ones 4 (RGBA, straight alpha).
+
+    Raises:
+        DataError: see `read`; or the sheet is too small for `count` tiles.
+    """
+    import numpy as np
+    from PIL import Image
+
+    with Image.open(io.BytesIO(read(name))) as picture:
+        pixels = np.asarray(picture)
+    if name.startswith("fashion_mnist"):  # WebP has no gray mode: the three channels are equal
+        pixels = pixels[:, :, :1]
+    rows, columns = pixels.shape[0] // height, pixels.shape[1] // width
+    if rows * columns < count:
+        raise DataError(f"{FILES / name} holds {rows} x {columns} tiles, fewer than the {count} expected: {REMEDY}")
+    tiles = pixels[: rows * height, : columns * width].reshape(rows, height, columns, width, -1)
+    return np.ascontiguousarray(tiles.transpose(0, 2, 4, 1, 3).reshape(rows * columns, -1, height, width)[:count])
+
+
+def choice(value: object, what: str, choices: Sequence[object]) -> None:
+    """Refuse a `value` that is not one of `choices`.
+
+    Raises:
+        ValueError: naming the value and the choices.
+    """
+    if not any(value == one and type(value) is type(one) for one in choices):
+        raise ValueError(f"unknown {what} {value!r}: choose one of {', '.join(repr(one) for one in choices)}")
+
+
+def _manifest() -> dict[str, dict]:
+    return _parse_manifest(FILES / MANIFEST)
+
+
+@lru_cache(maxsize=4)
+def _parse_manifest(path: Path) -> dict[str, dict]:
+    try:
+        return json.loads(path.read_bytes())["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"list of data files missing or damaged: {path} ({error}): {REMEDY}") from error

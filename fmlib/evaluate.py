@@ -1,0 +1,216 @@
+"""How good are frozen features? Nearest neighbors, a linear probe, retrieval.
+
+Every measure here takes features, not models: pixels, random weights and a trained network are judged by the same code.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+
+@torch.no_grad()
+def embed(
+    encoder: nn.Module,
+    images: Tensor,
+    batch_size: int = 512,
+    device: torch.device | str | None = None,
+) -> Float[Tensor, "pictures features"]:
+    """Features of many pictures from an encoder that is left as it was.
+
+    Args:
+        encoder: from float pictures [batch, channels, height, width] to features; run in evaluation mode.
+        images: uint8 [pictures, channels, height, width] (scaled to [0, 1] here), or float already in [0, 1].
+        batch_size: pictures at a time.
+        device: where to run; by default where the encoder's parameters are.
+
+    Returns:
+        float32 [pictures, features], on the CPU.
+
+    Raises:
+        ValueError: no pictures, or a batch size below 1.
+    """
+    if len(images) == 0 or batch_size < 1:
+        raise ValueError(f"{len(images)} pictures, batch_size {batch_size}: expected at least one of each")
+    if device is None:
+        device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
+    training = encoder.training
+    encoder.eval()
+    try:
+        parts = []
+        for batch in images.split(batch_size):
+            batch = batch.to(device)
+            parts.append(encoder(batch if batch.is_floating_point() else batch.float() / 255).float().cpu())
+    finally:
+        encoder.train(training)
+    return torch.cat(parts)
+
+
+def knn_predict(
+    train_features: Float[Tensor, "train dim"],
+    train_labels: Int64[Tensor, "train"],
+    features: Float[Tensor, "test dim"],
+    k: int = 20,
+    temperature: float = 0.07,
+) -> Int64[Tensor, "test"]:
+    """Let the k nearest labeled neighbors vote, the nearer ones louder.
+
+    Args:
+        train_features: features with known labels, any scale: neighbors are by cosine similarity.
+        train_labels: their classes, from 0.
+        features: what to classify.
+        k: neighbors that vote, 1 <= k <= train.
+        temperature: a neighbor of similarity s has exp(s / temperature) votes.
+
+    Returns:
+        The class with the most votes for each row; the lowest one if they tie.
+
+    Raises:
+        ValueError: shapes that do not fit, or k outside its range.
+
+    Source: Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4.
+    """
+    _check_labeled(train_features, train_labels, features)
+    if not 1 <= k <= len(train_features):
+        raise ValueError(f"k is {k}: expected 1 to {len(train_features)}, the number of labeled features")
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}: expected more than 0")
+    classes = int(train_labels.max()) + 1
+    train = F.normalize(train_features, dim=1)
+    predictions = []
+    for rows in F.normalize(features, dim=1).split(1024):  # [rows, train] similarities at a time
+        similarity, neighbors = (rows @ train.T).topk(k, dim=1)
+        votes = rows.new_zeros(len(rows), classes)
+        votes.scatter_add_(1, train_labels[neighbors], (similarity / temperature).exp())
+        predictions.append(votes.argmax(dim=1))
+    return torch.cat(predictions)
+
+
+def knn_accuracy(
+    train_features: Float[Tensor, "train dim"],
+    train_labels: Int64[Tensor, "train"],
+    features: Float[Tensor, "test dim"],
+    labels: Int64[Tensor, "test"],
+    k: int = 20,
+    temperature: float = 0.07,
+) -> float:
+    """Per cent of rows that `knn_predict` gets right."""
+    predicted = knn_predict(train_features, train_labels, features, k, temperature)
+    return 100 * (predicted == labels).double().mean().item()
+
+
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C: smaller keeps the weights closer to zero
+
+
+def linear_probe(
+    train_features: Float[Tensor, "train dim"],
+    train_labels: Int64[Tensor, "train"],
+    features: Float[Tensor, "test dim"],
+    labels: Int64[Tensor, "test"],
+    strengths: tuple[float, ...] = STRENGTHS,
+    seed: int = 0,
+) -> float:
+    """Accuracy of logistic regression on frozen features, the standard question to a representation.
+
+    Features are standardized with the labeled ones' mean and deviation. How strongly to regularize is chosen by
+    cross-validation among the labeled features alone, so that raw pixels and a network each get what suits them and
+    the test set chooses nothing.
+
+    Args:
+        train_features, train_labels: the labeled features.
+        features, labels: what to test on.
+        strengths: candidates for scikit-learn's C; a single one is taken without cross-validation.
+        seed: of the folds.
+
+    Returns:
+        Per cent of the test rows that are classified right.
+
+    Raises:
+        ValueError: shapes that do not fit, or fewer than two classes.
+
+    Source: Chen et al. 2020, section 2.3; Kornblith et al. 2019 for choosing the regularization.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold
+
+    _check_labeled(train_features, train_labels, features)
+    if len(features) != len(labels):
+        raise ValueError(f"{len(features)} features and {len(labels)} labels to test on: expected as many")
+    if not strengths:
+        raise ValueError("strengths is empty: expected at least one candidate for C")
+    counts = torch.bincount(train_labels)
+    if int((counts > 0).sum()) < 2:
+        raise ValueError("train_labels has one class: expected at least two")
+    mean, deviation = train_features.mean(dim=0), train_features.std(dim=0)
+    deviation = torch.where(deviation > 1e-6, deviation, 1)
+    x, test_x = ((train_features - mean) / deviation).numpy(), ((features - mean) / deviation).numpy()
+    y = train_labels.numpy()
+
+    def fit(strength: float, rows: np.ndarray) -> LogisticRegression:
+        return LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(x[rows], y[rows])
+
+    best = strengths[0]
+    folds = min(5, int(counts[counts > 0].min()))
+    if len(strengths) > 1 and folds > 1:
+        splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y))
+        if len(x) > 2000:
+            splits = splits[:1]  # with many labels one fold tells as much
+        best = max(strengths, key=lambda c: np.mean([fit(c, a).score(x[b], y[b]) for a, b in splits]))
+    return 100 * float(fit(best, np.arange(len(x))).score(test_x, labels.numpy()))
+
+
+def retrieval(
+    queries: Float[Tensor, "queries dim"],
+    gallery: Float[Tensor, "gallery dim"],
+    targets: Int64[Tensor, "queries"],
+    ranks: tuple[int, ...] = (1, 5),
+) -> dict[int, float]:
+    """How often the right gallery row is among the nearest ones.
+
+    Args:
+        queries, gallery: features, any scale: compared by cosine similarity.
+        targets: the right gallery row of each query.
+        ranks: how many nearest rows count.
+
+    Returns:
+        rank -> per cent of the queries whose target is among that many nearest.
+
+    Raises:
+        ValueError: shapes that do not fit, targets outside the gallery, or a rank below 1.
+    """
+    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1] or 0 in queries.shape:
+        raise ValueError(
+            f"queries {tuple(queries.shape)} and gallery {tuple(gallery.shape)}: expected [n, dim] of equal dim"
+        )
+    if len(targets) != len(queries) or int(targets.min()) < 0 or int(targets.max()) >= len(gallery):
+        raise ValueError(
+            f"targets: {len(targets)} from {int(targets.min())} to {int(targets.max())}, "
+            f"expected {len(queries)} rows of a gallery of {len(gallery)}"
+        )
+    if not ranks or min(ranks) < 1:
+        raise ValueError(f"ranks is {ranks}: expected positive numbers")
+    similarity = F.normalize(queries, dim=1) @ F.normalize(gallery, dim=1).T  # [queries, gallery]
+    right = similarity.gather(1, targets[:, None])
+    # Rows that tie with the target count against it half the time: a constant feature must not look perfect.
+    better = (similarity > right).sum(dim=1) + ((similarity == right).sum(dim=1) - 1) / 2
+    return {rank: 100 * (better < rank).double().mean().item() for rank in ranks}
+
+
+def _check_labeled(train_features: Tensor, train_labels: Tensor, features: Tensor) -> None:
+    if train_features.ndim != 2 or features.ndim != 2 or 0 in train_features.shape or 0 in features.shape:
+        raise ValueError(
+            f"features have shapes {tuple(train_features.shape)} and {tuple(features.shape)}: "
+            "expected [n, dim], not empty"
+        )
+    if train_features.shape[1] != features.shape[1]:
+        raise ValueError(
+            f"features have {train_features.shape[1]} and {features.shape[1]} columns: expected equal"
+        )
+    if train_labels.shape != (len(train_features),) or train_labels.is_floating_point():
+        raise ValueError(
+            f"train_labels is {train_labels.dtype} {tuple(train_labels.shape)}: "
+            f"expected whole numbers ({len(train_features)},)"
+        )
+    if int(train_labels.min()) < 0:
+        raise ValueError(f"train_labels has {int(train_labels.min())}: expected classes from 0")
