@@ -1,7 +1,8 @@
 """The embedded files: found beside the code, checked against a manifest of sizes and SHA-256 sums.
 
-`files/manifest.json` lists every embedded data file. A file is read whole and compared before anything decodes it, so that a
-cut clone, a bad merge or a text conversion is refused by name instead of turning up as strange pictures.
+`files/manifest.json` lists every embedded data file. A file is read whole and compared before anything decodes
+it, so that a cut clone, a bad merge or a text conversion is refused by name instead of turning up as strange
+pictures.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import torch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +41,8 @@ def read(name: str) -> bytes:
         The whole content.
 
     Raises:
-        DataError: the manifest is missing or damaged, or does not list the file; the file is missing, unreadable, or its
-            checksum differs.
+        DataError: the manifest is missing or damaged, or does not list the file; the file is missing, unreadable,
+            or its checksum differs.
     """
     path = FILES / name
     entry = _manifest().get(name)
@@ -86,7 +89,8 @@ def read_sheet(name: str, height: int, width: int, count: int) -> "np.ndarray":
         count: how many tiles hold a picture, counted row by row from the top left; the rest is padding.
 
     Returns:
-        uint8 [count, channels, height, width]; gray sheets have 1 channel, transparent ones 4 (RGBA, straight alpha).
+        uint8 [count, channels, height, width]: 1 channel for gray sheets, 4 (RGBA, straight alpha) for transparent
+        ones.
 
     Raises:
         DataError: see `read`; or the sheet is too small for `count` tiles.
@@ -100,9 +104,42 @@ def read_sheet(name: str, height: int, width: int, count: int) -> "np.ndarray":
         pixels = pixels[:, :, :1]
     rows, columns = pixels.shape[0] // height, pixels.shape[1] // width
     if rows * columns < count:
-        raise DataError(f"{FILES / name} holds {rows} x {columns} tiles, fewer than the {count} expected: {REMEDY}")
+        raise DataError(
+            f"{FILES / name} holds {rows} x {columns} tiles, fewer than the {count} expected: {REMEDY}"
+        )
     tiles = pixels[: rows * height, : columns * width].reshape(rows, height, columns, width, -1)
-    return np.ascontiguousarray(tiles.transpose(0, 2, 4, 1, 3).reshape(rows * columns, -1, height, width)[:count])
+    return np.ascontiguousarray(
+        tiles.transpose(0, 2, 4, 1, 3).reshape(rows * columns, -1, height, width)[:count]
+    )
+
+
+def rows(indices: object, count: int) -> torch.Tensor:
+    """Which rows of `count` a caller asked for: integers in [-count, count), or a boolean mask [count].
+
+    Returns:
+        int64 [k], each in [0, count).
+
+    Raises:
+        ValueError: naming what came: not integers, out of range, or a mask of another length.
+    """
+    asked = torch.as_tensor(indices)
+    if asked.dtype == torch.bool and asked.shape == (count,):
+        return torch.nonzero(asked).squeeze(1)
+    if asked.numel() == 0:
+        return torch.empty(0, dtype=torch.int64)
+    if asked.ndim != 1 or asked.is_floating_point() or asked.is_complex() or asked.dtype == torch.bool:
+        raise ValueError(
+            f"indices are {asked.dtype} of shape {tuple(asked.shape)}: "
+            f"expected whole numbers [k], or booleans [{count}]"
+        )
+    asked = asked.long().cpu()
+    low, high = int(asked.min()), int(asked.max())
+    if low < -count or high >= count:
+        raise ValueError(
+            f"indices run from {low} to {high}: "
+            f"expected {-count} to {count - 1}, since there are {count} rows"
+        )
+    return asked % count
 
 
 def choice(value: object, what: str, choices: Sequence[object]) -> None:
