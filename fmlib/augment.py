@@ -68,7 +68,9 @@ def crop_and_resize(
     """
     check_pictures(images)
     if boxes.shape != (len(images), 4):
-        raise ValueError(f"boxes have shape {tuple(boxes.shape)}: expected ({len(images)}, 4), one per picture")
+        raise ValueError(
+            f"boxes have shape {tuple(boxes.shape)}: expected ({len(images)}, 4), one per picture"
+        )
     height, width = images.shape[-2:]
     left, top, box_width, box_height = boxes.to(images)[:, :, None].unbind(1)  # each [batch, 1]
     across = (torch.arange(width, device=images.device, dtype=images.dtype) + 0.5) / width
@@ -148,8 +150,16 @@ def random_affine(
     angle = _uniform(images, -degrees, degrees, generator)[..., 0] * math.pi / 180  # [batch, 1, 1]
     shift_x = _uniform(images, -shift, shift, generator)[..., 0] * width
     shift_y = _uniform(images, -shift, shift, generator)[..., 0] * height
-    x = torch.arange(width, device=images.device, dtype=images.dtype)[None, None, :] - (width - 1) / 2 - shift_x
-    y = torch.arange(height, device=images.device, dtype=images.dtype)[None, :, None] - (height - 1) / 2 - shift_y
+    x = (
+        torch.arange(width, device=images.device, dtype=images.dtype)[None, None, :]
+        - (width - 1) / 2
+        - shift_x
+    )
+    y = (
+        torch.arange(height, device=images.device, dtype=images.dtype)[None, :, None]
+        - (height - 1) / 2
+        - shift_y
+    )
     source_x = angle.cos() * x - angle.sin() * y + (width - 1) / 2
     source_y = angle.sin() * x + angle.cos() * y + (height - 1) / 2
     return _sample(images - fill, source_x, source_y, padding="zeros") + fill
@@ -252,7 +262,9 @@ def gaussian_blur(
     width = _uniform(images, *sigma, generator).view(-1, 1)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
     kernel = torch.exp(-0.5 * (offsets / width) ** 2)
-    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(images.shape[1], dim=0)  # [B*C, taps]
+    kernel = (kernel / kernel.sum(dim=1, keepdim=True)).repeat_interleave(
+        images.shape[1], dim=0
+    )  # [B*C, taps]
     # One group per picture and channel: a single grouped convolution blurs each with its own kernel.
     flat = F.pad(images, (radius,) * 4, mode="reflect").flatten(0, 1)[None]
     flat = F.conv2d(flat, kernel[:, None, None, :], groups=len(kernel))

@@ -76,7 +76,9 @@ class SmallResNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.feature_dim = width
 
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch features"]:
+    def forward(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch features"]:
         """Features of each picture.
 
         Args:

@@ -45,7 +45,9 @@ def info_nce(
     check_temperature(temperature)
     check_queue(queue, keys)
     query = F.normalize(query, dim=1)
-    keys = F.normalize(keys.detach(), dim=1)  # no gradient into keys: only the momentum update moves their encoder
+    keys = F.normalize(
+        keys.detach(), dim=1
+    )  # no gradient into keys: only the momentum update moves their encoder
     negatives = F.normalize(queue.detach(), dim=1)
     positive = (query * keys).sum(dim=1, keepdim=True)  # [batch, 1]
     logits = torch.cat((positive, query @ negatives.T), dim=1) / temperature  # [batch, 1 + size]
@@ -164,7 +166,9 @@ class MoCo(nn.Module):
             ValueError: the views differ in shape.
         """
         if view1.shape != view2.shape:
-            raise ValueError(f"views have shapes {tuple(view1.shape)} and {tuple(view2.shape)}: expected equal")
+            raise ValueError(
+                f"views have shapes {tuple(view1.shape)} and {tuple(view2.shape)}: expected equal"
+            )
         query = F.normalize(self.head(self.encoder(view1)), dim=1)
         with torch.no_grad():
             keys = F.normalize(self.key_head(self.key_encoder(view2)), dim=1)
@@ -190,4 +194,6 @@ def check_queue(queue: Tensor, keys: Tensor) -> None:
         shape = tuple(queue.shape) if isinstance(queue, Tensor) else type(queue).__name__
         raise ValueError(f"queue is {shape}: expected a tensor [size, dim], not empty")
     if keys.ndim != 2 or keys.shape[1] != queue.shape[1]:
-        raise ValueError(f"keys have shape {tuple(keys.shape)}: expected [batch, {queue.shape[1]}], as the queue")
+        raise ValueError(
+            f"keys have shape {tuple(keys.shape)}: expected [batch, {queue.shape[1]}], as the queue"
+        )

@@ -152,7 +152,9 @@ class SimCLR(nn.Module):
             ValueError: the views differ in shape.
         """
         if view1.shape != view2.shape:
-            raise ValueError(f"views have shapes {tuple(view1.shape)} and {tuple(view2.shape)}: expected equal")
+            raise ValueError(
+                f"views have shapes {tuple(view1.shape)} and {tuple(view2.shape)}: expected equal"
+            )
         z1, z2 = self.head(self.encoder(torch.cat((view1, view2)))).chunk(2)
         return z1, z2
 

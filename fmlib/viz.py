@@ -1,0 +1,342 @@
+"""Pictures of pictures: grids, curves, heat maps, a slider that needs no kernel, and the source of what is shown.
+
+Figures keep a light background of their own, so that they read the same on a dark page.
+"""
+
+import base64
+import hashlib
+import html
+import inspect
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+COLORS = (
+    "#3b5bdb",
+    "#e8590c",
+    "#2b8a3e",
+    "#862e9c",
+    "#c2255c",
+    "#5c5f66",
+)  # distinct without color vision, too
+_STYLE = {
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e9ecef",
+    "axes.axisbelow": True,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "font.size": 10,
+    "figure.dpi": 100,
+    "savefig.dpi": 100,
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.use": True,
+}
+
+
+def use_style() -> None:
+    """Set matplotlib to the book's look: light card, quiet grid, colors that tell apart."""
+    import matplotlib as mpl
+
+    mpl.rcParams.update(_STYLE)
+    mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=COLORS)
+
+
+def as_picture(image: Tensor) -> np.ndarray:
+    """One picture as an array that matplotlib and Pillow show.
+
+    Args:
+        image: [channels, height, width] with 1, 3 or 4 channels, uint8 or float in [0, 1].
+
+    Returns:
+        uint8 [height, width] or [height, width, channels].
+
+    Raises:
+        ValueError: any other shape.
+    """
+    if image.ndim != 3 or image.shape[0] not in (1, 3, 4):
+        raise ValueError(f"picture has shape {tuple(image.shape)}: expected [1, 3 or 4, height, width]")
+    image = image.detach().cpu()
+    if image.is_floating_point():
+        image = (image.clamp(0, 1) * 255).round().to(torch.uint8)
+    array = image.permute(1, 2, 0).numpy()
+    return array[..., 0] if array.shape[-1] == 1 else array
+
+
+def picture_grid(
+    rows: Sequence[Tensor],
+    labels: Sequence[str] | None = None,
+    title: str | None = None,
+    columns: Sequence[str] | None = None,
+    size: float = 0.7,
+) -> Any:
+    """Show pictures in rows, one tensor a row.
+
+    Args:
+        rows: tensors [pictures, channels, height, width]; shorter rows leave the rest empty.
+        labels: one for each row.
+        title: what to see.
+        columns: one for each column.
+        size: of a picture, in inches.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        ValueError: no rows, or not as many labels as rows.
+    """
+    import matplotlib.pyplot as plt
+
+    if len(rows) == 0 or max(len(r) for r in rows) == 0:
+        raise ValueError("rows is empty: expected at least one row with one picture")
+    if labels is not None and len(labels) != len(rows):
+        raise ValueError(f"{len(labels)} labels for {len(rows)} rows: expected as many")
+    use_style()
+    width = max(len(r) for r in rows)
+    margin = 1.5 if labels else 0.0
+    height = size * len(rows) + (0.35 if title else 0) + (0.25 if columns else 0)
+    figure, axes = plt.subplots(len(rows), width, figsize=(size * width + margin, height), squeeze=False)
+    for i, row in enumerate(rows):
+        for j in range(width):
+            ax = axes[i, j]
+            ax.set_xticks([])
+            ax.set_yticks([])
+            ax.grid(False)
+            ax.spines[:].set_visible(False)
+            if j < len(row):
+                ax.imshow(as_picture(row[j]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            if columns and i == 0 and j < len(columns):
+                ax.set_title(columns[j], fontsize=8, fontweight="normal", loc="center")
+        if labels:
+            axes[i, 0].set_ylabel(labels[i], rotation=0, ha="right", va="center", fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
+    return figure
+
+
+def plot_curves(
+    curves: dict[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    x: str,
+    y: str,
+    spread: dict[str, Sequence[float]] | None = None,
+    baselines: dict[str, float] | None = None,
+    log_x: bool = False,
+    axes: Any = None,
+) -> Any:
+    """Draw named curves, with spread and baselines.
+
+    Args:
+        curves: name -> (x values, y values).
+        title: what to see; x, y: the axes with their units.
+        spread: name -> half-width of the band at each point, e.g. one standard deviation.
+        baselines: name -> a level, drawn as a dashed line.
+        log_x: logarithmic x axis with a tick at each value.
+        axes: where to draw; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib.pyplot as plt
+
+    use_style()
+    if axes is None:
+        _, axes = plt.subplots(figsize=(6.4, 3.4))
+    markers = "osD^vP"
+    for i, (name, (xs, ys)) in enumerate(curves.items()):
+        color = COLORS[i % len(COLORS)]
+        axes.plot(xs, ys, marker=markers[i % 6] if len(xs) < 30 else None, ms=4, label=name, color=color)
+        if spread and name in spread:
+            low = np.asarray(ys) - np.asarray(spread[name])
+            axes.fill_between(
+                xs, low, np.asarray(ys) + np.asarray(spread[name]), alpha=0.15, color=color, lw=0
+            )
+    for i, (name, level) in enumerate((baselines or {}).items()):
+        color = COLORS[(len(curves) + i) % len(COLORS)]
+        axes.axhline(level, ls="--", lw=1.2, color=color, label=name)
+    if log_x:
+        axes.set_xscale("log")
+        values = sorted({v for xs, _ in curves.values() for v in xs})
+        axes.set_xticks(values, [f"{v:g}" for v in values])
+        axes.minorticks_off()
+    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.legend(frameon=False, fontsize=9)
+    return axes
+
+
+def plot_history(history: Any, axes: Any = None, label: str | None = None) -> Any:
+    """Draw a training history's loss: faint as measured, bold as a running mean."""
+    import matplotlib.pyplot as plt
+
+    use_style()
+    if axes is None:
+        _, axes = plt.subplots(figsize=(6.4, 2.8))
+    losses = np.asarray(history.loss)
+    steps = np.arange(1, len(losses) + 1)
+    (line,) = axes.plot(steps, losses, lw=0.6, alpha=0.3)
+    window = max(1, len(losses) // 40)
+    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
+    axes.plot(steps[window - 1 :], smooth, lw=1.8, color=line.get_color(), label=label)
+    axes.set(title="Training loss", xlabel="step", ylabel="loss (nats)")
+    if label:
+        axes.legend(frameon=False, fontsize=9)
+    return axes
+
+
+def heat_map(
+    values: Tensor, title: str, x: str = "", y: str = "", label: str = "", axes: Any = None, **limits: float
+) -> Any:
+    """Show a matrix as colors, with a bar that says what they mean.
+
+    Args:
+        values: [rows, columns].
+        title, x, y, label: of the figure, the axes and the color bar.
+        axes: where to draw; new ones by default.
+        **limits: `vmin` and `vmax` of the colors.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib.pyplot as plt
+
+    if values.ndim != 2:
+        raise ValueError(f"values have shape {tuple(values.shape)}: expected a matrix [rows, columns]")
+    use_style()
+    if axes is None:
+        _, axes = plt.subplots(figsize=(4.6, 3.8))
+    image = axes.imshow(values.detach().cpu().numpy(), cmap="viridis", interpolation="nearest", **limits)
+    axes.grid(False)
+    axes.figure.colorbar(image, ax=axes, label=label)
+    axes.set(title=title, xlabel=x, ylabel=y)
+    return axes
+
+
+class HTML:
+    """A piece of HTML that a notebook shows, with a sentence for where there is no browser."""
+
+    def __init__(self, markup: str, text: str) -> None:
+        self.markup, self.text = markup, text
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def figure_bytes(figure: Any, kind: str = "webp", dpi: int = 100) -> bytes:
+    """A matplotlib figure as the bytes of a picture file; the figure is closed."""
+    import matplotlib.pyplot as plt
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    plt.close(figure)
+    if kind == "png":
+        return buffer.getvalue()
+    converted = io.BytesIO()
+    Image.open(buffer).convert("RGB").save(converted, format=kind, quality=85, method=6)
+    return converted.getvalue()
+
+
+def html_slider(
+    frames: Sequence[Any],
+    labels: Sequence[str],
+    name: str,
+    alts: Sequence[str],
+    start: int = 0,
+    dpi: int = 100,
+) -> HTML:
+    """Flip through pictures with a slider that works without a kernel, offline and from the keyboard.
+
+    Args:
+        frames: matplotlib figures of one size (closed afterwards), or the bytes of WebP pictures.
+        labels: what the slider says at each frame, e.g. ``"0.1"``.
+        name: what the slider changes, e.g. ``"temperature"``.
+        alts: a sentence for each frame, for who cannot see it.
+        start: the frame at first; it also shows where scripts do not run.
+        dpi: of figures.
+
+    Returns:
+        Something that a notebook shows.
+
+    Raises:
+        ValueError: no frames, or not as many labels and alts.
+    """
+    if len(frames) == 0 or not len(frames) == len(labels) == len(alts):
+        raise ValueError(
+            f"{len(frames)} frames, {len(labels)} labels, {len(alts)} alts: expected as many, at least 1"
+        )
+    if not 0 <= start < len(frames):
+        raise ValueError(f"start is {start}: expected 0 to {len(frames) - 1}")
+    pictures = [f if isinstance(f, bytes) else figure_bytes(f, dpi=dpi) for f in frames]
+    digest = hashlib.sha256(b"".join(pictures) + "|".join([name, *labels, *alts]).encode()).hexdigest()
+    ident = f"fm-slider-{digest[:12]}"
+    sources = [f"data:image/webp;base64,{base64.b64encode(p).decode()}" for p in pictures]
+    from PIL import Image
+
+    width, height = Image.open(io.BytesIO(pictures[0])).size
+    escaped = [html.escape(a, quote=True) for a in alts]
+    store = "".join(
+        f'<i data-src="{"" if i == start else s}" data-label="{html.escape(label, quote=True)}" data-alt="{a}"></i>'
+        for i, (s, label, a) in enumerate(zip(sources, labels, escaped, strict=True))
+    )
+    markup = f"""<figure class="fm-slider" id="{ident}" style="margin:0;max-width:{width}px">
+<img class="dark-light" src="{sources[start]}" alt="{escaped[start]}" width="{width}" height="{height}"
+ style="max-width:100%;height:auto;display:block">
+<figcaption style="min-height:2.2em"></figcaption><div hidden>{store}</div>
+<script>(()=>{{
+const box=document.getElementById("{ident}");if(!box||box.dataset.ready)return;box.dataset.ready="1";
+const img=box.querySelector("img"),frames=[...box.querySelectorAll("i")],first=img.src;
+const label=document.createElement("label"),range=document.createElement("input"),out=document.createElement("output");
+label.textContent={_script_string(name + " ")};label.style.cssText="display:flex;gap:.6em;align-items:center";
+range.type="range";range.min=0;range.max=frames.length-1;range.step=1;range.value={start};range.style.cssText="flex:1;min-width:8em";
+out.style.minWidth="4em";label.append(range,out);box.querySelector("figcaption").append(label);
+const show=()=>{{const f=frames[+range.value];img.src=f.dataset.src||first;img.alt=f.dataset.alt;
+out.textContent=f.dataset.label;range.setAttribute("aria-valuetext",f.dataset.label);}};
+range.addEventListener("input",show);show();
+}})();</script></figure>"""
+    return HTML(markup, f"[slider over {name}: {', '.join(labels)}; {alts[start]}]")
+
+
+def _script_string(text: str) -> str:
+    import json
+
+    return json.dumps(text).replace("<", "\\u003c")
+
+
+def show_source(*objects: Callable | type) -> HTML:
+    """The source of functions and classes as they run, from the package: what you read is what is executed.
+
+    Args:
+        *objects: functions, methods or classes.
+
+    Raises:
+        TypeError: something without Python source.
+    """
+    try:
+        sources = [inspect.getsource(o) for o in objects]
+    except (TypeError, OSError) as error:
+        raise TypeError(f"no Python source for one of {objects}: expected functions or classes") from error
+    text = "\n\n".join(s.rstrip() for s in sources)
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    code = highlight(text, PythonLexer(), HtmlFormatter(nowrap=True, noclasses=True, style="default"))
+    names = ", ".join(f"{o.__module__}.{o.__qualname__}" for o in objects)
+    markup = (
+        f'<figure class="fm-source" style="margin:0"><figcaption>From <code>{html.escape(names)}</code></figcaption>'
+        f'<pre class="dark-light" tabindex="0" style="background:#f8f9fa;color:#212529;padding:.8em;overflow-x:auto">'
+        f"{code}</pre></figure>"
+    )
+    return HTML(markup, text)

@@ -1,0 +1,260 @@
+"""Execute notebooks, stamp them, and say which stored outputs are stale.
+
+    python tools/notebooks.py run notebooks/self_supervised/02_contrastive_learning.ipynb --scale cpu
+    python tools/notebooks.py stale
+
+A stamp in the notebook's metadata, ``fmlib: {source, scale, device, seconds, date, peak_mb, rooms}``, says what produced the
+stored outputs. `source` is a hash of the code cells and of the chapter modules that they import; `rooms` has a hash of each
+shared module, so that `stale` can tell what a change in one of them may have changed.
+"""
+
+import argparse
+import ast
+import datetime
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from fmlib import ledger
+from fmlib._files import atomic_write_text
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = ("self_supervised", "llm", "vision", "finetuning")
+ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "PYTHONHASHSEED": "0"}
+LARGEST = 1_000_000  # bytes of a stored notebook
+
+
+def notebooks() -> list[Path]:
+    """Every notebook of the book."""
+    return sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+
+
+def without_docstrings(source: str) -> str:
+    """Python source as a syntax tree, without docstrings and comments: what decides a result."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
+    return ast.dump(tree)
+
+
+def imported(source: str) -> set[str]:
+    """Names of the fmlib modules that a piece of Python imports (``fmlib.a.b``)."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+    return {name for name in found if name.split(".")[0] == "fmlib" and module_file(name)}
+
+
+def module_file(name: str) -> Path | None:
+    """The file of an fmlib module, or None."""
+    base = ROOT.joinpath(*name.split("."))
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def code(notebook: nbformat.NotebookNode) -> list[str]:
+    """The code cells, without lines that are for IPython alone."""
+    cells = ["".join(c.source) for c in notebook.cells if c.cell_type == "code"]
+    return [
+        "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in c.split("\n"))
+        for c in cells
+    ]
+
+
+def dependencies(notebook: nbformat.NotebookNode) -> tuple[set[str], set[str]]:
+    """Names of the chapter modules and of the shared modules behind a notebook, through all imports."""
+    waiting, seen = set().union(*(imported(c) for c in code(notebook))), set()
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            seen.add(name)
+            waiting |= imported(module_file(name).read_text(encoding="utf-8"))
+    chapter = {n for n in seen if len(n.split(".")) > 1 and n.split(".")[1] in CHAPTERS}
+    return chapter, seen - chapter
+
+
+def fingerprint(parts: list[str]) -> str:
+    """SHA-256 of some texts, in order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(hashlib.sha256(part.encode()).digest())
+    return digest.hexdigest()
+
+
+def source_hash(notebook: nbformat.NotebookNode) -> str:
+    """What the stamp's `source` must be for the outputs to be up to date."""
+    modules = [module_file(n).read_text(encoding="utf-8") for n in sorted(dependencies(notebook)[0])]
+    return fingerprint(
+        [ast.dump(ast.parse(c)) for c in code(notebook)] + [without_docstrings(m) for m in modules]
+    )
+
+
+def room_hashes(notebook: nbformat.NotebookNode) -> dict[str, str]:
+    """Shared module -> a short hash of it."""
+    names = sorted(dependencies(notebook)[1])
+    return {
+        n: fingerprint([without_docstrings(module_file(n).read_text(encoding="utf-8"))])[:12] for n in names
+    }
+
+
+def settle_stream(text: str) -> str:
+    """What a terminal shows after carriage returns: of a finished progress bar, nothing."""
+    lines = []
+    for line in text.split("\n"):
+        shown = ""
+        for part in line.split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    return "\n".join(lines)
+
+
+def tidy(notebook: nbformat.NotebookNode) -> None:
+    """Drop what differs from run to run or tells of the machine: timings, ids of outputs, progress bars."""
+    notebook.metadata.pop("language_info", None)
+    notebook.metadata["kernelspec"] = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook.metadata["language_info"] = {"name": "python"}
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+        if cell.cell_type != "code":
+            continue
+        kept = []
+        for output in cell.outputs:
+            if output.output_type == "stream":
+                output.text = settle_stream(output.text)
+                if not output.text.strip():
+                    continue
+            kept.append(output)
+        cell.outputs = kept
+
+
+def run(path: Path, scale: str, store: bool = True) -> dict:
+    """Execute a notebook from top to bottom; store outputs, stamp and results if it comes through.
+
+    Returns:
+        The stamp.
+
+    Raises:
+        CellExecutionError: a cell failed; nothing is stored.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    os.environ |= ENVIRONMENT | {"FMLIB_SCALE": scale}
+    client = NotebookClient(
+        notebook,
+        timeout=1800,
+        kernel_name="python3",
+        record_timing=False,
+        coalesce_streams=True,
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    asked: dict[str, str] = {}
+    start = time.perf_counter()
+    with client.setup_kernel():
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+        seconds = time.perf_counter() - start
+        client.set_widgets_metadata()
+        for key, expression in {
+            "peak": "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss",
+            "device": "__import__('fmlib.scale', fromlist=['scale']).device_name()",
+        }.items():
+            reply = client.kc.execute_interactive(
+                "",
+                user_expressions={key: expression},
+                store_history=False,
+                timeout=60,
+                output_hook=lambda _: None,
+            )
+            asked[key] = ast.literal_eval(reply["content"]["user_expressions"][key]["data"]["text/plain"])
+    tidy(notebook)
+    per_mb = 1024**2 if sys.platform == "darwin" else 1024
+    stamp = {
+        "source": source_hash(notebook),
+        "scale": scale,
+        "device": asked["device"],
+        "seconds": round(seconds),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "peak_mb": round(asked["peak"] / per_mb),
+        "rooms": room_hashes(notebook),
+    }
+    notebook.metadata["fmlib"] = stamp
+    if store:
+        text = nbformat.writes(notebook) + "\n"
+        if len(text) > LARGEST:
+            raise ValueError(
+                f"{path.name} would be {len(text):,} bytes: expected at most {LARGEST:,}; shrink its figures"
+            )
+        ledger.write(ledger.gather(notebook.cells))
+        atomic_write_text(path, text)
+    return stamp
+
+
+def stale() -> list[str]:
+    """A line for each notebook whose outputs may not be what its code gives now."""
+    lines = []
+    for path in notebooks():
+        notebook = nbformat.read(path, as_version=4)
+        stamp, name = notebook.metadata.get("fmlib"), path.relative_to(ROOT)
+        if not stamp:
+            lines.append(f"{name}: never executed")
+        elif stamp["source"] != source_hash(notebook):
+            lines.append(f"{name}: its code or its chapter's modules changed")
+        else:
+            now = room_hashes(notebook)
+            changed = sorted(
+                n for n in now.keys() | stamp["rooms"].keys() if now.get(n) != stamp["rooms"].get(n)
+            )
+            if changed:
+                lines.append(f"{name}: shared modules changed ({', '.join(changed)}), results may differ")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="execute, store outputs and stamp")
+    running.add_argument("notebook", nargs="*", type=Path, help="all of them by default")
+    running.add_argument("--scale", choices=["smoke", "cpu", "gpu"], default="cpu")
+    running.add_argument("--dry", action="store_true", help="execute only, store nothing")
+    commands.add_parser("stale", help="list notebooks that need another run")
+    given = parser.parse_args()
+    if given.command == "stale":
+        lines = stale()
+        print("\n".join(lines) if lines else "All stored outputs are up to date.")
+        return 1 if lines else 0
+    for path in given.notebook or notebooks():
+        if not path.is_file():
+            parser.error(f"there is no notebook {path}")
+        try:
+            stamp = run(path.resolve(), given.scale, store=not given.dry)
+        except (CellExecutionError, ValueError) as error:
+            print(error, file=sys.stderr)
+            return 1
+        print(
+            f"{path}: {stamp['seconds']} s, {stamp['peak_mb']} MB, scale {stamp['scale']} on {stamp['device']}"
+        )
+        if not given.dry:
+            subprocess.run([sys.executable, "-m", "ruff", "format", "-q", str(path)], check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
