@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fmlib.distributed import gather_rows, process_index
 
 
-def positive_indices(batch: int, device: torch.device | str | None = None) -> Int64[Tensor, "2*batch"]:
+def positive_indices(batch: int, device: torch.device | str | None = None) -> Int64[Tensor, "{2*batch}"]:
     """Which row is each row's partner when two views of a batch are stacked: i with i + batch, and back.
 
     Args:
