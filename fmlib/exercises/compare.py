@@ -1,0 +1,106 @@
+"""Saying in a few words how a value differs from the expected one."""
+
+import operator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SHORT = 8  # tensors with up to so many numbers are written out
+
+
+def difference(got: Any, expected: Any, tolerance: float) -> str | None:
+    """How `got` differs from `expected`, or None where it does not.
+
+    Args:
+        got: anything.
+        expected: a tensor, number, string, bool, None, or a dict of these.
+        tolerance: allowed error, relative to the largest expected number.
+
+    Returns:
+        ``"got ..., expected ..."``, or None.
+    """
+    if isinstance(expected, dict):
+        return _first(got, expected, tolerance)
+    if isinstance(expected, Tensor):
+        return _tensors(got, expected, tolerance)
+    if isinstance(expected, int) and not isinstance(expected, bool):
+        same = _as_int(got) == expected
+    else:
+        same = type(got) is type(expected) and got == expected
+    return None if same else f"got {describe(got)}, expected {describe(expected)}"
+
+
+def _first(got: Any, expected: dict, tolerance: float) -> str | None:
+    for key, value in expected.items():
+        if not isinstance(got, dict) or key not in got:
+            return f"{key}: missing"
+        found = difference(got[key], value, tolerance)
+        if found:
+            return f"{key}: {found}"
+    return None
+
+
+def _as_int(value: Any) -> int | None:
+    if isinstance(value, bool) or (isinstance(value, Tensor) and value.dtype == torch.bool):
+        return None
+    try:
+        return operator.index(value)  # an int, or a whole number of torch or NumPy
+    except (TypeError, RuntimeError):
+        return None
+
+
+def _tensors(got: Any, expected: Tensor, tolerance: float) -> str | None:
+    if not isinstance(got, Tensor) or got.layout != torch.strided:
+        return f"got {describe(got)}, expected {describe(expected)}"
+    if got.shape != expected.shape:
+        return f"got shape {list(got.shape)}, expected {_shape(expected)}"
+    if got.dtype != expected.dtype:
+        return f"got dtype {_dtype(got)}, expected {_dtype(expected)}"
+    got, expected = got.detach().cpu(), expected.detach().cpu()
+    if expected.is_floating_point():
+        finite = expected[expected.isfinite()].abs()
+        scale = max(finite.max().item() if finite.numel() else 0.0, 0.01)
+        same = torch.isclose(got, expected, rtol=0.0, atol=tolerance * scale, equal_nan=True)
+    else:
+        same = got == expected
+    if same.all():
+        return None
+    if expected.numel() <= SHORT:
+        return f"got {numbers(got)}, expected {numbers(expected)}"
+    place = tuple((~same).nonzero()[0].tolist())
+    return (
+        f"{int((~same).sum())} of {same.numel()} values differ; the first, at {list(place)}, "
+        f"is {numbers(got[place])}, expected {numbers(expected[place])}"
+    )
+
+
+def describe(value: Any) -> str:
+    """A value in a few words, e.g. ``"a tensor of shape [4, 2], float32"``."""
+    if isinstance(value, Tensor):
+        if value.ndim == 0 and value.layout == torch.strided:
+            return f"a scalar tensor of {numbers(value)}, {_dtype(value)}"
+        return f"a tensor of shape {list(value.shape)}, {_dtype(value)}"
+    if value is None:
+        return "none"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, int, float)):
+        return f"the Python {type(value).__name__} {value}"
+    return f"a {type(value).__name__}"
+
+
+def numbers(value: Tensor) -> str:
+    """The numbers of a small tensor to four decimals, in nested lists."""
+    if value.ndim:
+        return f"[{', '.join(numbers(part) for part in value)}]"
+    number = value.item()
+    return f"{number:.4f}" if isinstance(number, float) and abs(number) >= 1e-3 else f"{number:.4g}"
+
+
+def _shape(value: Tensor) -> str:
+    return f"{list(value.shape)}" + ("" if value.ndim else " (a scalar)")
+
+
+def _dtype(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")

@@ -1,0 +1,23 @@
+"""Exercises of the self-supervised chapter, in the order of its lessons.
+
+In each file an exercise stands together: a plain right answer, from which most mistakes are made by changing a
+line (`slips`); what its cases are made of; then the exercise itself. The reference is the library's function.
+"""
+
+from fmlib.exercises.self_supervised.bug_hunt import CONTRASTIVE_STEP
+from fmlib.exercises.self_supervised.moco import ENQUEUE, INFO_NCE, MOMENTUM_UPDATE
+from fmlib.exercises.self_supervised.neighbors import KNN_PREDICT
+from fmlib.exercises.self_supervised.questions import CONTRASTIVE, FIRST_LOSS
+from fmlib.exercises.self_supervised.simclr import NT_XENT, POSITIVE_INDICES
+
+EXERCISES = (
+    POSITIVE_INDICES,
+    NT_XENT,
+    CONTRASTIVE_STEP,
+    INFO_NCE,
+    ENQUEUE,
+    MOMENTUM_UPDATE,
+    KNN_PREDICT,
+)
+PREDICTIONS = (FIRST_LOSS,)
+QUIZZES = (CONTRASTIVE,)
