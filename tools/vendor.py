@@ -4,7 +4,7 @@
     python tools/vendor.py --check     compare the committed files with their checksums, with no network
 
 Readers need no Node: what the site takes from npm is committed. `book/static/vendor/vendor.json` says of each
-package its version, licence, what it is for and the SHA-256 of every file.
+package its version, license, what it is for and the SHA-256 of every file.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Package:
 
     Args:
         name, version: as on npm; the version is exact.
-        licence: the SPDX expression that its package.json must declare.
+        license: the SPDX expression that its package.json must declare.
         folder: where the files go, relative to the repository.
         use: what the book needs it for, in a few words.
         files: pattern inside the package -> folder below `folder` ("" for `folder` itself).
@@ -42,7 +42,7 @@ class Package:
 
     name: str
     version: str
-    licence: str
+    license: str
     folder: str
     use: str
     files: dict[str, str] = field(default_factory=dict)
@@ -75,7 +75,7 @@ PACKAGES = (
         "5.15.4",
         "(CC-BY-4.0 AND OFL-1.1 AND MIT)",
         "book/static/vendor/fontawesome",
-        "the licence of the icon fonts that the widget manager carries",
+        "the license of the icon fonts that the widget manager carries",
         {"LICENSE.txt": ""},
     ),
     Package(
@@ -87,8 +87,8 @@ PACKAGES = (
         {"LICENSE": "", "LICENSE-3RD-PARTY.txt": "", "axe.min.js": ""},
     ),
 )
-# The widget manager's package has no licence file: its text, from the same project, is kept beside this tool.
-EXTRA = {"book/static/vendor/widgets/LICENSE": ROOT / "tools/licences/jupyter-widgets.txt"}
+# The widget manager's package has no license file: its text, from the same project, is kept beside this tool.
+EXTRA = {"book/static/vendor/widgets/LICENSE": ROOT / "tools/licenses/jupyter-widgets.txt"}
 
 
 def fetch(package: Package, workdir: Path) -> tuple[Path, str]:
@@ -114,9 +114,9 @@ def fetch(package: Package, workdir: Path) -> tuple[Path, str]:
 def collect(package: Package, source: Path, staging: Path) -> dict[str, str]:
     """Copy the files that we serve into `staging` -> path relative to the repository: SHA-256."""
     declared = json.loads((source / "package.json").read_text(encoding="utf-8")).get("license")
-    if declared != package.licence:
+    if declared != package.license:
         raise VendorError(
-            f"{package.name} {package.version} declares the licence {declared!r}, not {package.licence!r}: "
+            f"{package.name} {package.version} declares the license {declared!r}, not {package.license!r}: "
             "read it, then correct PACKAGES in tools/vendor.py"
         )
     sums = {}
@@ -156,7 +156,7 @@ def refresh() -> None:
                 raise VendorError(f"{package.name} {package.version} is not the file it was: {integrity}")
             manifest[package.name] = {
                 "version": package.version,
-                "licence": package.licence,
+                "license": package.license,
                 "use": package.use,
                 "integrity": integrity,
                 "files": collect(package, source, staging),

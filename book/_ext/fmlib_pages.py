@@ -1,0 +1,32 @@
+"""What every page's head needs: a description for search engines and link previews."""
+
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+LONGEST = 200  # characters; search engines cut descriptions at about 160
+
+
+def first_paragraph(doctree: nodes.document) -> str:
+    """The text of the first paragraph after the title, cut at a word."""
+    for paragraph in doctree.findall(nodes.paragraph):
+        text = " ".join(paragraph.astext().split())
+        if len(text) >= 40:
+            return text if len(text) <= LONGEST else text[:LONGEST].rsplit(" ", 1)[0] + " ..."
+    return ""
+
+
+def add_description(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Pages state their description in `html_meta`; for the others it is their first paragraph."""
+    tags = context.get("metatags") or ""
+    if 'name="description"' in tags:
+        return
+    description = first_paragraph(doctree) if doctree is not None else ""
+    description = description or app.config.fmlib_description
+    context["metatags"] = tags + f'\n<meta name="description" content="{escape(description)}" />'
+
+
+def setup(app: Sphinx) -> None:
+    app.add_config_value("fmlib_description", "", "html")
+    app.connect("html-page-context", add_description, priority=600)
