@@ -1,6 +1,18 @@
 """The data of the book: embedded, checked, in fixed splits."""
 
 from fmlib.data._store import DataError
+from fmlib.data.emoji import Drawings, EmojiRecord, load_emoji
 from fmlib.data.fashion_mnist import Pictures, load_fashion_mnist
+from fmlib.data.shakespeare import Play, Text, load_shakespeare
 
-__all__ = ["DataError", "Pictures", "load_fashion_mnist"]
+__all__ = [
+    "DataError",
+    "Drawings",
+    "EmojiRecord",
+    "Pictures",
+    "Play",
+    "Text",
+    "load_emoji",
+    "load_fashion_mnist",
+    "load_shakespeare",
+]

@@ -1,8 +1,8 @@
 """The embedded files: found beside the code, checked against a manifest of sizes and SHA-256 sums.
 
-`files/manifest.json` lists every embedded data file. A file is read whole and compared before anything decodes
-it, so that a cut clone, a bad merge or a text conversion is refused by name instead of turning up as strange
-pictures.
+`files/manifest.json` lists every embedded data file. A file is read whole and compared before anything
+decodes it, so that a cut clone, a bad merge or a text conversion is refused by name instead of turning up
+as strange pictures.
 """
 
 import hashlib
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from jaxtyping import Bool, Int64
+from torch import Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,10 @@ REMEDY = (
     "restore it with `git checkout -- fmlib/data/files` in a clone, else reinstall fmlib "
     "(`pip install --force-reinstall --no-deps` with what you installed it from)"
 )
+
+
+# What `subset` takes: row numbers, or a mask with one entry for each row.
+Rows = Int64[Tensor, " k"] | Bool[Tensor, " n"] | Sequence[int]
 
 
 class DataError(ValueError):
@@ -41,8 +47,8 @@ def read(name: str) -> bytes:
         The whole content.
 
     Raises:
-        DataError: the manifest is missing or damaged, or does not list the file; the file is missing, unreadable,
-            or its checksum differs.
+        DataError: the manifest is missing or damaged, or does not list the file; the file is missing,
+            unreadable, or its checksum differs.
     """
     path = FILES / name
     entry = _manifest().get(name)
@@ -80,17 +86,17 @@ def read_xz_json(name: str) -> object:
     return json.loads(lzma.decompress(read(name)))
 
 
-def read_sheet(name: str, height: int, width: int, count: int) -> "np.ndarray":
+def read_sheet(name: str, size: int, channels: int, count: int) -> "np.ndarray":
     """Cut a lossless WebP sheet of equal tiles into pictures.
 
     Args:
         name: the embedded file.
-        height, width: size of one tile, in pixels.
+        size: side of one tile, in pixels.
+        channels: 1 for gray, 4 for RGBA with straight alpha.
         count: how many tiles hold a picture, counted row by row from the top left; the rest is padding.
 
     Returns:
-        uint8 [count, channels, height, width]: 1 channel for gray sheets, 4 (RGBA, straight alpha) for transparent
-        ones.
+        uint8 [count, channels, size, size].
 
     Raises:
         DataError: see `read`; or the sheet is too small for `count` tiles.
@@ -99,21 +105,18 @@ def read_sheet(name: str, height: int, width: int, count: int) -> "np.ndarray":
     from PIL import Image
 
     with Image.open(io.BytesIO(read(name))) as picture:
-        pixels = np.asarray(picture)
-    if name.startswith("fashion_mnist"):  # WebP has no gray mode: the three channels are equal
-        pixels = pixels[:, :, :1]
-    rows, columns = pixels.shape[0] // height, pixels.shape[1] // width
-    if rows * columns < count:
+        pixels = np.asarray(picture)[:, :, :channels]  # WebP has no gray mode: its three channels are equal
+    rows, columns = pixels.shape[0] // size, pixels.shape[1] // size
+    if rows * columns < count or pixels.shape[2] != channels:
         raise DataError(
-            f"{FILES / name} holds {rows} x {columns} tiles, fewer than the {count} expected: {REMEDY}"
+            f"{FILES / name} holds {rows} x {columns} tiles of {pixels.shape[2]} channels, "
+            f"expected {count} of {channels}: {REMEDY}"
         )
-    tiles = pixels[: rows * height, : columns * width].reshape(rows, height, columns, width, -1)
-    return np.ascontiguousarray(
-        tiles.transpose(0, 2, 4, 1, 3).reshape(rows * columns, -1, height, width)[:count]
-    )
+    tiles = pixels[: rows * size, : columns * size].reshape(rows, size, columns, size, channels)
+    return tiles.transpose(0, 2, 4, 1, 3).reshape(rows * columns, channels, size, size)[:count]
 
 
-def rows(indices: object, count: int) -> torch.Tensor:
+def rows(indices: Rows, count: int) -> Int64[Tensor, " k"]:
     """Which rows of `count` a caller asked for: integers in [-count, count), or a boolean mask [count].
 
     Returns:
@@ -159,6 +162,9 @@ def _manifest() -> dict[str, dict]:
 @lru_cache(maxsize=4)
 def _parse_manifest(path: Path) -> dict[str, dict]:
     try:
-        return json.loads(path.read_bytes())["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        files = json.loads(path.read_bytes())["files"]
+        return {
+            name: {"bytes": int(one["bytes"]), "sha256": str(one["sha256"])} for name, one in files.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"list of data files missing or damaged: {path} ({error}): {REMEDY}") from error

@@ -1,8 +1,8 @@
 """Fashion-MNIST: 70,000 gray pictures of clothes in ten classes, the benchmark others also report.
 
 20,000 of the 60,000 training pictures and all 10,000 test pictures are embedded; the whole set comes through
-torchvision. The validation pictures are the same 2,000 in both sources, so a choice made with one holds for the
-other.
+torchvision. The validation pictures are the same 2,000 in both sources, so a choice made with one holds for
+the other.
 """
 
 import dataclasses
@@ -66,7 +66,7 @@ class Pictures:
     def __repr__(self) -> str:
         return f"Pictures({len(self):,} pictures of {len(self.class_names)} classes)"
 
-    def subset(self, indices: Int64[Tensor, " k"]) -> "Pictures":
+    def subset(self, indices: _store.Rows) -> "Pictures":
         """The pictures at `indices`, in that order.
 
         Args:
@@ -127,8 +127,8 @@ def load_fashion_mnist(
         ValueError: unknown split or source.
         DataError: a file is missing or corrupt, or the set is not there and cannot be downloaded.
 
-    Source: Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
-    Algorithms".
+    Source: Xiao, Rasul and Vollgraf 2017, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine
+    Learning Algorithms".
     """
     _store.choice(split, "split", SPLITS)
     _store.choice(source, "source", SOURCES)
@@ -148,7 +148,7 @@ def load_fashion_mnist(
 def _embedded(folder: Path, split: str) -> Pictures:
     index = _store.read_xz_json("fashion_mnist/index.json.xz")[split]
     labels, source = torch.tensor(index["labels"]), torch.tensor(index["source_index"])
-    images = torch.from_numpy(_store.read_sheet(f"fashion_mnist/{split}.webp", 28, 28, len(labels)))
+    images = torch.from_numpy(_store.read_sheet(f"fashion_mnist/{split}.webp", 28, 1, len(labels)))
     order = torch.argsort(source)  # the sheets are sorted by class, which is smaller
     return Pictures(images[order], labels[order], CLASS_NAMES, source[order])
 
@@ -170,8 +170,8 @@ def _raw_files(root: Path, download: bool, part: str) -> tuple[Tensor, Tensor]:
         except (OSError, RuntimeError) as error:
             raise DataError(
                 f"Fashion-MNIST is not in {folder} and cannot be downloaded ({error}).\n"
-                '  Offline, use source="embedded", or copy the folder FashionMNIST/raw from a machine that has it '
-                "and pass its parent's parent as root= (or set FMLIB_DATA to that)."
+                '  Offline, use source="embedded", or copy the folder FashionMNIST/raw from a machine that '
+                "has it, and pass the folder that holds FashionMNIST as root= (or set FMLIB_DATA to it)."
             ) from error
     return _read_idx(folder / names[0]).view(-1, 28, 28), _read_idx(folder / names[1]).long()
 
