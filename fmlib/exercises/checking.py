@@ -1,6 +1,7 @@
 """`check`: does a learner's function do what the reference does, and if not, which mistake is it?"""
 
 import ast
+import functools
 import inspect
 import textwrap
 from collections.abc import Callable
@@ -9,8 +10,8 @@ from typing import Any, Literal
 
 from fmlib.exercises import registry, store
 from fmlib.exercises.compare import describe, difference
-from fmlib.exercises.exercise import Exercise, Inputs, Misconception
-from fmlib.exercises.observe import Notes, Raised, run
+from fmlib.exercises.exercise import Case, Exercise, Inputs, Misconception
+from fmlib.exercises.observe import Notes, Observe, Raised, run
 from fmlib.exercises.showing import Card
 
 Status = Literal["passed", "not attempted", "not there yet"]
@@ -71,14 +72,14 @@ def check(name: str, attempt: Callable) -> Result:
     if unwritten:
         return _result(exercise, "not attempted", f"Still unwritten: {unwritten.line or unwritten}.")
 
-    right = _all_notes(exercise.reference, exercise)
+    right = _known_notes(exercise.reference, exercise.cases, exercise.observe)
     failed = [
         i for i, (got, want) in enumerate(zip(notes, right, strict=True)) if _departs(got, want, exercise)
     ]
     own = attempt is not exercise.reference
     if not failed:
         line = f"It does what the library's own function does in all {len(notes)} cases."
-        note = "" if own else "It *is* the library's function, so it does not count: run the cell with yours."
+        note = "" if own else "But it is that very function, so it does not count: run the cell with yours."
         return _result(exercise, "passed", line, note, kept=own)
 
     first = failed[0]
@@ -106,7 +107,9 @@ def diagnose(notes: list[Notes | Raised], right: list[Notes], exercise: Exercise
     for wholly in (True, False):
         for misconception in exercise.misconceptions:
             for wrong in misconception.wrong:
-                if _fits(notes, _all_notes(wrong, exercise), right, exercise, wholly):
+                if _fits(
+                    notes, _known_notes(wrong, exercise.cases, exercise.observe), right, exercise, wholly
+                ):
                     return misconception
     return None
 
@@ -128,8 +131,9 @@ def _parts(notes: Notes | Raised) -> Notes:
     return {"what it raised": notes} if isinstance(notes, Raised) else notes
 
 
-def _all_notes(function: Callable, exercise: Exercise) -> list[Notes | Raised]:
-    return [run(function, case.inputs(), exercise.observe)[0] for case in exercise.cases]
+@functools.cache  # what our own functions do never changes
+def _known_notes(function: Callable, cases: tuple[Case, ...], observe: Observe) -> list[Notes | Raised]:
+    return [run(function, case.inputs(), observe)[0] for case in cases]
 
 
 def _departs(got: Notes | Raised, want: Notes | Raised, exercise: Exercise) -> str | None:

@@ -34,7 +34,9 @@ class Case:
 
     def inputs(self) -> Inputs:
         """The same arguments every time: the seed is a hash of the label."""
-        return self.make(torch.Generator().manual_seed(zlib.crc32(self.label.encode())))
+        seed = zlib.crc32(self.label.encode())
+        with torch.random.fork_rng(devices=[]):  # a network that is made draws from the global state
+            return self.make(torch.Generator().manual_seed(seed))
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ class Exercise:
             raise ValueError(f"{self.name}: difficulty is {self.difficulty}: expected 1, 2 or 3")
         for part in ("cases", "misconceptions", "hints"):
             if not getattr(self, part):
-                raise ValueError(f"{self.name}: {part} is empty: an exercise needs at least one")
+                raise ValueError(f"{self.name}: {part} is empty: expected at least one")
 
     @property
     def signature(self) -> str:
@@ -158,6 +160,6 @@ def written(source: str, right: Callable) -> Callable:
         source: defines a function of the name of `right`.
         right: whose module the source may use the names of.
     """
-    scope = dict(right.__globals__)
+    scope = dict(inspect.unwrap(right).__globals__)
     exec(compile(source, f"<{right.__name__} with a slip>", "exec"), scope)  # our own text, never a learner's
     return scope[right.__name__]

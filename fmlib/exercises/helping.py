@@ -2,6 +2,7 @@
 
 import html
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fmlib.exercises import registry, store
@@ -36,26 +37,21 @@ def hint(name: str) -> Card:
 
 @dataclass(frozen=True, repr=False)
 class Solution(Card):
-    """The library's own code, with a line on where it is from.
+    """The library's own code.
 
     Args:
-        code: its source.
+        reference: the function.
     """
 
-    code: str = ""
+    reference: Callable | None = None
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}\n\n{self.code.rstrip()}"
+        return f"{super().__repr__()}\n\n{inspect.getsource(self.reference).rstrip()}"
 
     def _repr_html_(self) -> str:
-        from pygments import highlight
-        from pygments.formatters import HtmlFormatter
-        from pygments.lexers import PythonLexer
+        from fmlib.viz import show_source  # brings matplotlib, which a check does not need
 
-        # A light panel with dark letters of its own, whatever the page's colors are.
-        panel = "background:#f8f8f8;color:#1a1a1a;padding:0.6em 0.9em;overflow-x:auto"
-        formatter = HtmlFormatter(noclasses=True, nobackground=True, style="default", cssstyles=panel)
-        return super()._repr_html_() + highlight(self.code, PythonLexer(), formatter)
+        return super()._repr_html_() + show_source(self.reference)._repr_html_()
 
 
 def solution(name: str) -> Card:
@@ -81,7 +77,7 @@ def solution(name: str) -> Card:
     reference = found.reference
     origin = f"This is `{reference.__module__}.{reference.__qualname__}`, as the lessons use it."
     lines = tuple(line for line in (origin, trouble) if line)
-    return Solution("info", f"Solution of `{name}`", lines, code=inspect.getsource(reference))
+    return Solution("info", f"Solution of `{name}`", lines, reference=reference)
 
 
 def quiz(name: str) -> Quiz:

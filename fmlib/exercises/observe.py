@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fmlib.exercises.compare import describe
+
 Notes = dict[str, Any]
 Observe = Callable[[Callable, dict[str, Any]], Notes]
 
@@ -31,10 +33,6 @@ class Raised:
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.message}" + (f" ({self.line})" if self.line else "")
-
-
-class WrongShapeOfResult(TypeError):
-    """The function did not return as many things as it should."""
 
 
 def watch(
@@ -59,17 +57,15 @@ def watch(
             inputs[name].requires_grad_()
         tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
         before = {name: value.detach().clone() for name, value in tensors.items()}
-        parts = _split(function(*inputs.values()), result)
-        notes = dict(zip(result, parts, strict=True))
+        notes = _name_parts(function(*inputs.values()), result)
         if gradient or no_gradient:
-            tied = [part.sum() for part in parts if isinstance(part, Tensor) and part.requires_grad]
+            tied = [part.sum() for part in notes.values() if isinstance(part, Tensor) and part.requires_grad]
             if tied:
                 sum(tied).backward()
             for name in gradient:
                 notes[f"the gradient that reaches `{name}`"] = inputs[name].grad
             for name in no_gradient:
-                arrived = inputs[name].grad
-                notes[f"whether a gradient reaches `{name}`"] = arrived is not None and bool(arrived.any())
+                notes[f"whether a gradient reaches `{name}`"] = inputs[name].grad is not None
         changed = [name for name, value in tensors.items() if not torch.equal(value.detach(), before[name])]
         notes["the inputs that were changed in place"] = ", ".join(changed) or "none"
         return notes
@@ -77,16 +73,21 @@ def watch(
     return observe
 
 
-RESULT_ONLY = watch()
-
-
-def _split(returned: Any, names: tuple[str, ...]) -> tuple:
+def _name_parts(returned: Any, names: tuple[str, ...]) -> Notes:
+    """What was returned under the names of its parts; where their number is wrong, only a note that says so."""
     if len(names) == 1:
-        return (returned,)
-    if not isinstance(returned, (tuple, list)) or len(returned) != len(names):
-        got = f"{len(returned)} values" if isinstance(returned, (tuple, list)) else type(returned).__name__
-        raise WrongShapeOfResult(f"returned {got}, expected {len(names)} values: {', '.join(names)}")
-    return tuple(returned)
+        return {names[0]: returned}
+    if isinstance(returned, (tuple, list)):
+        got, fits = f"{len(returned)} values", len(returned) == len(names)
+    else:
+        got, fits = describe(returned), False
+    if not fits:
+        return {"what was returned": got}
+    expected = f"{len(names)} values: {', '.join(names)}"
+    return {"what was returned": expected, **dict(zip(names, returned, strict=True))}
+
+
+RESULT_ONLY = watch()
 
 
 def run(function: Callable, inputs: dict[str, Any], observe: Observe) -> tuple[Notes | Raised, str]:

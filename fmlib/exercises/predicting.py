@@ -2,13 +2,14 @@
 
 import math
 from numbers import Real
+from typing import SupportsFloat
 
 from fmlib.exercises import registry, store
 from fmlib.exercises.compare import describe
 from fmlib.exercises.showing import Card
 
 
-def predict(name: str, guess: float | None) -> Card:
+def predict(name: str, guess: SupportsFloat | None) -> Card:
     """Keep your guess of a number that you are about to measure.
 
     Args:
@@ -37,7 +38,7 @@ def predict(name: str, guess: float | None) -> Card:
     return Card("info", f"{asked.question}", lines)
 
 
-def reveal(name: str, measured: float) -> Card:
+def reveal(name: str, measured: SupportsFloat) -> Card:
     """Your guess beside what came out, and why.
 
     Args:
@@ -70,7 +71,7 @@ def reveal(name: str, measured: float) -> Card:
     return Card("good" if near else "info", asked.question, tuple(line for line in lines if line))
 
 
-def _finite(what: str, value: float) -> float:
+def _finite(what: str, value: SupportsFloat) -> float:
     if getattr(value, "ndim", None) == 0:
         value = value.item()  # a scalar of torch or NumPy
     if isinstance(value, bool) or not isinstance(value, Real):

@@ -83,7 +83,7 @@ def watch_step(function, inputs) -> Notes:
         ),
         "whether a view was drawn without a generator": inputs["augment"].unseeded,
         "whether the loss is NT-Xent of the two views": isinstance(loss, Tensor)
-        and loss.numel() == 1
+        and loss.ndim == 0
         and torch.allclose(loss, model.loss(view1, view2), rtol=1e-4),
         "whether the gradient reaches both views' embeddings": got is not None
         and torch.allclose(got, right, rtol=1e-3, atol=1e-5),
@@ -91,7 +91,7 @@ def watch_step(function, inputs) -> Notes:
 
 
 def _is_tied(loss) -> bool:
-    return isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad
+    return isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad
 
 
 SAME_SEED_STEP = '''
