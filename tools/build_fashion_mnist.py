@@ -2,13 +2,15 @@
 
     python tools/build_fashion_mnist.py FOLDER
 
-FOLDER holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
-with .gz behind them or unpacked. Debian's package `dataset-fashion-mnist` installs them in /usr/share/datasets/fashion-mnist;
-`torchvision.datasets.FashionMNIST(root, download=True)` puts the same under root/FashionMNIST/raw.
+FOLDER holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
+t10k-labels-idx1-ubyte, with .gz behind them or unpacked. Debian's package `dataset-fashion-mnist` installs
+them in /usr/share/datasets/fashion-mnist; `torchvision.datasets.FashionMNIST(root, download=True)` puts the
+same under root/FashionMNIST/raw.
 
-All 10,000 test pictures are kept. From the 60,000 others, a seeded choice takes 200 a class for validation and
-1,800 a class for training: what fits into 12 MB as lossless WebP. Measured, in bytes a picture: WebP 378 with a
-sheet sorted by class and 396 unsorted, xz 370 but far slower to read, PNG 390, gzip 440.
+All 10,000 test pictures are kept. From the 60,000 others, a seeded choice takes 200 a class for validation
+and
+1,800 a class for training: what fits into 12 MB as lossless WebP. Measured, in bytes a picture: WebP 378
+with a sheet sorted by class and 396 unsorted, xz 370 but far slower to read, PNG 390, gzip 440.
 """
 
 import argparse
