@@ -46,7 +46,7 @@ class Solution(Card):
     reference: Callable | None = None
 
     def __repr__(self) -> str:
-        return f"{super().__repr__()}\n\n{inspect.getsource(self.reference).rstrip()}"
+        return f"{super().__repr__()}\n\n# {self.reference.__module__}\n{inspect.getsource(self.reference).rstrip()}"
 
     def _repr_html_(self) -> str:
         from fmlib.viz import show_source  # brings matplotlib, which a check does not need
@@ -74,10 +74,8 @@ def solution(name: str) -> Card:
         entry["solution"] = True
 
     _, trouble = store.update(name, change)
-    reference = found.reference
-    origin = f"This is `{reference.__module__}.{reference.__qualname__}`, as the lessons use it."
-    lines = tuple(line for line in (origin, trouble) if line)
-    return Solution("info", f"Solution of `{name}`", lines, reference=reference)
+    lines = tuple(line for line in ("The library's own code, as the lessons use it.", trouble) if line)
+    return Solution("info", f"Solution of `{name}`", lines, reference=found.reference)
 
 
 def quiz(name: str) -> Quiz:
@@ -116,11 +114,10 @@ class Progress(Card):
         return "\n".join([super().__repr__(), *(line.rstrip() for line in lines)])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="text-align:left">{cell}</th>' for cell in self.HEAD)
+        style = "text-align:left;padding:0.15em 1em 0.15em 0"
+        head = "".join(f'<th scope="col" style="{style}">{cell}</th>' for cell in self.HEAD)
         body = "".join(
-            "<tr>"
-            + "".join(f'<td style="text-align:left">{html.escape(cell)}</td>' for cell in row)
-            + "</tr>"
+            "<tr>" + "".join(f'<td style="{style}">{html.escape(cell)}</td>' for cell in row) + "</tr>"
             for row in self.rows
         )
         return f"{super()._repr_html_()}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -49,7 +49,7 @@ class Question:
 class Quiz:
     """A few questions that show themselves.
 
-    Without a script each question has its answer folded away; with it, choosing says at once whether and why.
+    Without a script each question has its answer folded away; with it, a button says whether the choice is right, and why.
 
     Args:
         name: unique in the book.
@@ -120,21 +120,29 @@ def _question_html(question: Question, number: int, identity: str) -> str:
     )
 
 
-# Choosing shows the reason that already stands, folded, in the page; the score appears with the first choice.
+# A button, not the choice itself, asks for the verdict: the arrow keys choose every option that they pass. The reason stands
+# already, folded, in the page; the score appears with the first answer.
 _SCRIPT = """
 (() => {
   for (const quiz of document.querySelectorAll('[data-fmlib-quiz="IDENTITY"]:not([data-ready])')) {
     quiz.dataset.ready = '1';
     const questions = [...quiz.querySelectorAll('fieldset')], first = new Map();
-    questions.forEach((question, index) => question.addEventListener('change', (event) => {
-      const reason = question.querySelector(`li[data-choice="${event.target.value}"]`);
-      if (!reason) return;
-      question.querySelector('.fmlib-quiz-said').innerHTML = reason.querySelector('span').innerHTML;
-      if (!first.has(index)) first.set(index, reason.dataset.right === '1');
-      const right = [...first.values()].filter(Boolean).length, score = quiz.querySelector('.fmlib-quiz-score');
-      score.hidden = false;
-      score.textContent = `${right} right at the first try, ${first.size} of ${questions.length} answered`;
-    }));
+    questions.forEach((question, index) => {
+      const said = question.querySelector('.fmlib-quiz-said'), button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = `Check answer ${index + 1}`;
+      said.before(button);
+      button.addEventListener('click', () => {
+        const chosen = question.querySelector('input:checked');
+        if (!chosen) { said.textContent = 'Choose an answer first.'; return; }
+        const reason = question.querySelector(`li[data-choice="${chosen.value}"]`);
+        said.innerHTML = reason.querySelector('span').innerHTML;
+        if (!first.has(index)) first.set(index, reason.dataset.right === '1');
+        const right = [...first.values()].filter(Boolean).length, score = quiz.querySelector('.fmlib-quiz-score');
+        score.hidden = false;
+        score.textContent = `${right} right at the first try, ${first.size} of ${questions.length} answered`;
+      });
+    });
   }
 })();
 """
