@@ -3,6 +3,7 @@
 Each part is a module beside this one; here they are joined, and the repository's address is read once.
 """
 
+import hashlib
 import sys
 from pathlib import Path
 
@@ -22,6 +23,17 @@ import repository  # noqa: E402
 
 COLAB = "https://colab.research.google.com"
 BINDER = "https://mybinder.org"
+
+
+def own_sources(app: Sphinx, config: Config) -> None:
+    """A change of this extension or its templates makes every page anew, as a change of a setting does."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        path for folder in ("_ext", "_templates") for path in (HERE.parent / folder).rglob("*")
+    ):
+        if path.suffix in (".py", ".html"):
+            digest.update(path.read_bytes())
+    config.fmlib_sources = digest.hexdigest()
 
 
 def use_repository(app: Sphinx, config: Config) -> None:
@@ -45,6 +57,8 @@ def use_repository(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> dict:
     app.add_config_value("fmlib_repository", "", "html")
     app.add_config_value("fmlib_branch", "main", "html")
+    app.add_config_value("fmlib_sources", "", "env")
+    app.connect("config-inited", own_sources, priority=400)
     app.connect("config-inited", use_repository, priority=400)
     fmlib_assets.setup(app)
     fmlib_notebook.setup(app, colab=COLAB, binder=BINDER)

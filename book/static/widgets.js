@@ -13,6 +13,14 @@
     mathjax.Hub = { Queue: (...calls) => calls.forEach(typeset), Config() {}, Configured() {} };
   }
 
+  // The handles of sliders have no name of their own: they get their label's.
+  function name(box) {
+    for (const handle of box.querySelectorAll('[role="slider"]:not([aria-label])')) {
+      const label = handle.closest(".jupyter-widgets:has(.widget-label)")?.querySelector(".widget-label");
+      handle.setAttribute("aria-label", label?.textContent.trim() || label?.title || "slider");
+    }
+  }
+
   function load() {
     bridge();
     // The manager waits for the window's load event, which is over by now: hand it straight its listener.
@@ -38,7 +46,11 @@
   function start() {
     const views = [...document.querySelectorAll('script[type="application/vnd.jupyter.widget-view+json"]')];
     if (!views.length) return;
-    views.forEach((view) => view.parentElement.classList.add("fmlib-widget"));
+    views.forEach((view) => {
+      const box = view.parentElement;
+      box.classList.add("fmlib-widget");
+      new MutationObserver(() => name(box)).observe(box, { childList: true, subtree: true });
+    });
     const observer = new IntersectionObserver(
       (entries) => {
         if (!entries.some((entry) => entry.isIntersecting)) return;

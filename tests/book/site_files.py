@@ -1,0 +1,12 @@
+"""Where the built site is, and what pages it has."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build/html"
+
+
+def page_names() -> list[str]:
+    """The site's pages, relative to its root; the theme's own samples are none."""
+    names = (path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
+    return sorted(name for name in names if not name.startswith("_"))
