@@ -176,7 +176,7 @@ def _artists_of(split: str, artists: Sequence[str] | None) -> tuple[str, ...]:
     }[split]
     if artists is None:
         return present
-    if isinstance(artists, str) or len(artists) == 0:
+    if not isinstance(artists, tuple | list) or len(artists) == 0:
         raise ValueError(f"artists is {artists!r}: expected a tuple of names, some of {', '.join(ARTISTS)}")
     for artist in artists:
         _store.choice(artist, "artist", ARTISTS)
