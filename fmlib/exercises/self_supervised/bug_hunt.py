@@ -111,11 +111,12 @@ CONTRASTIVE_STEP = Exercise(
     difficulty=3,
     minutes=15,
     goal="""
-This training step runs without an error. From the first step on its loss is far lower than in the lesson's
-run, and soon close to the lowest value that NT-Xent can take. Yet a probe finds its features no better than
-an untrained network's. Find out why, and mend the function. `model` is a `SimCLR`, `pictures` a batch,
-`augment(pictures, generator)` gives one random view of each picture, and `generator` is the run's source of
-random numbers: two runs from one seed must stay the same, two steps of a run must not.
+This training step runs without an error. From the first step on its loss is far lower than in the
+lesson's run, and soon close to the lowest value that NT-Xent can take. Yet a probe finds its features
+no better than an untrained network's. Find out why, and mend the function. `model` is a `SimCLR`,
+`pictures` a batch, `augment(pictures, generator)` gives one random view of each picture, and
+`generator` is the run's source of random numbers: two runs from one seed must stay the same, two steps
+of a run must not.
 """,
     starter=SAME_SEED_STEP,
     reference=contrastive_step,

@@ -21,10 +21,10 @@ POSITIVE_INDICES = Exercise(
     difficulty=1,
     minutes=5,
     goal="""
-SimCLR stacks two views of a batch: rows 0 to `batch - 1` are the first views of pictures 0 to `batch -
-1`, and the next `batch` rows are their second views. Write a function from `batch` (at least 1) to an
-int64 tensor of length `2 * batch` that says for every row in which row its partner stands: the other
-view of the same picture.
+SimCLR stacks two views of a batch: rows 0 to `batch - 1` are the first views of pictures 0 to
+`batch - 1`, and the next `batch` rows are their second views. Write a function from `batch` (at least
+1) to an int64 tensor of length `2 * batch` that says for every row in which row its partner stands: the
+other view of the same picture.
 """,
     starter='''
 def positive_indices(batch):
