@@ -2,10 +2,11 @@
 
     python tools/build_fashion_mnist.py FOLDER
 
-FOLDER holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-t10k-labels-idx1-ubyte, with .gz behind them or unpacked. Debian's package `dataset-fashion-mnist` installs
-them in /usr/share/datasets/fashion-mnist; `torchvision.datasets.FashionMNIST(root, download=True)` puts the
-same under root/FashionMNIST/raw.
+FOLDER holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
+with .gz behind them or unpacked. Debian's package `dataset-fashion-mnist` installs them in
+/usr/share/datasets/fashion-mnist; `torchvision.datasets.FashionMNIST(root, download=True)` puts the same under
+root/FashionMNIST/raw. (Debian only stripped name and date from the gzip headers: with them put back, each file has
+the MD5 that torchvision asks for.)
 
 All 10,000 test pictures are kept. From the 60,000 others, a seeded choice takes 200 a class for validation
 and

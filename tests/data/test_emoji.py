@@ -244,6 +244,7 @@ def test_only_the_artists_asked_for_are_loaded():
         ({"split": "held_out_artist", "artists": ("noto",)}, "'noto' is not in split 'held_out_artist'"),
         ({"artists": ()}, "expected a tuple of names"),
         ({"artists": "noto"}, "expected a tuple of names"),
+        ({"artists": 3}, "expected a tuple of names"),
         ({"size": 32.0}, "unknown size 32.0"),
         ({"flags": "yes"}, "expected True or False"),
     ],
