@@ -8,10 +8,9 @@ with .gz behind them or unpacked. Debian's package `dataset-fashion-mnist` insta
 root/FashionMNIST/raw. (Debian only stripped name and date from the gzip headers: with them put back, each file has
 the MD5 that torchvision asks for.)
 
-All 10,000 test pictures are kept. From the 60,000 others, a seeded choice takes 200 a class for validation
-and
-1,800 a class for training: what fits into 12 MB as lossless WebP. Measured, in bytes a picture: WebP 378
-with a sheet sorted by class and 396 unsorted, xz 370 but far slower to read, PNG 390, gzip 440.
+All 10,000 test pictures are kept. From the 60,000 others, a seeded choice takes 200 a class for validation and
+1,800 a class for training: what fits into 12 MB as lossless WebP. Measured, in bytes a picture: WebP 378 with a
+sheet sorted by class and 396 unsorted, xz 370 but far slower to read, PNG 390, gzip 440.
 """
 
 import argparse
