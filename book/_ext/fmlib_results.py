@@ -81,7 +81,7 @@ class ResultsTable(SphinxDirective):
         if not chosen:
             if ledger:
                 LOGGER.warning("the ledger has no result below %r", prefix, location=self.get_location())
-            return [nodes.paragraph("", f"Nothing below {prefix} has been {NOT_YET.removeprefix('not ')}.")]
+            return [nodes.paragraph("", f"What is below {prefix} is {NOT_YET}.")]
         rows = [self.cells(name, name.removeprefix(prefix), entry) for name, entry in chosen.items()]
         return [table(self.columns, rows)]
 

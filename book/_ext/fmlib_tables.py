@@ -44,7 +44,7 @@ class Benchmarks(FileTable):
     def run(self) -> list[nodes.Node]:
         entries = self.load()
         if not entries:
-            return [nodes.paragraph("", f"The parts have {NOT_YET.replace('not', 'not been')}.")]
+            return [nodes.paragraph("", f"The parts are {NOT_YET}.")]
         columns = list(dict.fromkeys(key for entry in entries.values() for key in entry))
         rows = [
             (name, *(cell(entry.get(column, "")) for column in columns))

@@ -1,12 +1,15 @@
 """The built site for the tests: its files, a server, one browser."""
 
 import os
+import sys
 import threading
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
-from site_files import SITE, page_names
+from site_files import ROOT, SITE, page_names
+
+sys.path.insert(0, str(ROOT / "book/_ext"))
 
 
 @pytest.fixture(scope="session")
