@@ -6,7 +6,7 @@ With one process everything here is the identity, so a loss reads the same on a 
 import torch
 import torch.distributed as dist
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def process_count() -> int:
@@ -52,3 +52,8 @@ def gather_rows(rows: Float[Tensor, "batch dim"]) -> Float[Tensor, "all_batches 
         the whole batch.
     """
     return rows if process_count() == 1 else _Gather.apply(rows)
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The model itself, without the wrapper that many-process training puts round it."""
+    return model.module if isinstance(model, nn.parallel.DistributedDataParallel) else model

@@ -133,6 +133,7 @@ def linear_probe(
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
+    from threadpoolctl import threadpool_limits
 
     _check_labeled(train_features, train_labels, features)
     if len(features) != len(labels):
@@ -150,14 +151,18 @@ def linear_probe(
     def fit(strength: float, rows: np.ndarray) -> LogisticRegression:
         return LogisticRegression(C=strength, max_iter=300, tol=1e-3).fit(x[rows], y[rows])
 
-    best = strengths[0]
-    folds = min(5, int(counts[counts > 0].min()))
-    if len(strengths) > 1 and folds > 1:
+    def choose() -> float:
+        folds = min(5, int(counts[counts > 0].min()))
+        if len(strengths) == 1 or folds < 2:
+            return strengths[0]
         splits = list(StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y))
         if len(x) > 2000:
             splits = splits[:1]  # with many labels one fold tells as much
-        best = max(strengths, key=lambda c: np.mean([fit(c, a).score(x[b], y[b]) for a, b in splits]))
-    return 100 * float(fit(best, np.arange(len(x))).score(test_x, labels.numpy()))
+        return max(strengths, key=lambda c: np.mean([fit(c, a).score(x[b], y[b]) for a, b in splits]))
+
+    # On few rows the threads of the linear algebra cost more than they bring.
+    with threadpool_limits(limits=1 if len(x) <= 2000 else None):
+        return 100 * float(fit(choose(), np.arange(len(x))).score(test_x, labels.numpy()))
 
 
 def retrieval(

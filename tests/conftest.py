@@ -12,10 +12,12 @@ os.environ.setdefault("FMLIB_SCALE", "smoke")
 import jaxtyping
 import pytest
 
-jaxtyping.install_import_hook("fmlib", "beartype.beartype")
+sys.path.insert(0, str(Path(__file__).parent))
+jaxtyping.install_import_hook("fmlib", "typecheck.check")
 
-import fmlib  # before lightly and others: it mends torchvision beside a CPU-only torch
-import torch
+import torch  # noqa: E402
+
+import fmlib  # noqa: E402, F401  before torchvision and whoever imports it: it mends it beside a CPU-only torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))

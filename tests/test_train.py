@@ -1,3 +1,4 @@
+import itertools
 import math
 import os
 import signal
@@ -21,7 +22,9 @@ class Net(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1))
+        self.net = nn.Sequential(
+            nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, 1)
+        )
 
     def forward(self, x):
         return self.net(x)
@@ -43,7 +46,9 @@ def batches():
 
 
 def train(model, steps=40, **more):
-    return fit(model, batches(), mse, **({"steps": steps, "rate": 0.02, "progress": False, "device": "cpu"} | more))
+    return fit(
+        model, batches(), mse, **({"steps": steps, "rate": 0.02, "progress": False, "device": "cpu"} | more)
+    )
 
 
 def weights(model):
@@ -115,7 +120,9 @@ def test_a_killed_run_resumes_exactly(tmp_path):
     subprocess.run([sys.executable, "-c", program, str(file), "-1"], check=True)
     whole, revived = net(), net()
     train(whole)
-    optimizer = torch.optim.AdamW([{"params": [p for p in revived.parameters() if (p.ndim > 1) is two]} for two in (True, False)])
+    optimizer = torch.optim.AdamW(
+        [{"params": [p for p in revived.parameters() if (p.ndim > 1) is two]} for two in (True, False)]
+    )
     load_checkpoint(file, revived, optimizer, None, {})
     assert torch.equal(weights(revived), weights(whole))
 
@@ -160,7 +167,15 @@ def test_training_stops_at_the_step_whose_loss_is_not_a_number(tmp_path):
 
     model = net()
     with pytest.raises(TrainingError, match="the loss is nan at step 7 "):
-        fit(model, batches(), breaks, steps=20, progress=False, device="cpu", checkpoint=tmp_path / "c.safetensors")
+        fit(
+            model,
+            batches(),
+            breaks,
+            steps=20,
+            progress=False,
+            device="cpu",
+            checkpoint=tmp_path / "c.safetensors",
+        )
     assert torch.isfinite(weights(model)).all()
 
 
@@ -169,7 +184,7 @@ def test_training_stops_at_a_gradient_that_is_not_finite():
         value = mse(model, batch, generator)
         return value + (model(batch[0]).sum() * 0 + 0.0).sqrt()  # fine forward, infinite backward
 
-    with pytest.raises(TrainingError, match="gradient's norm is (nan|inf) at step 1"):
+    with pytest.raises(TrainingError, match=r"gradient's norm is (nan|inf) at step 1"):
         fit(nn.Linear(3, 1), batches(), explodes, steps=3, progress=False, device="cpu")
 
 
@@ -189,7 +204,7 @@ def test_the_schedule_rises_to_one_and_falls_towards_zero():
     shares = [cosine_schedule(s, 100, 10) for s in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert shares[9] == 1.0
-    assert all(a >= b for a, b in zip(shares[9:], shares[10:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(shares[9:]))
     assert 0 < shares[-1] < 0.001
 
 

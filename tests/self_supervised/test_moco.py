@@ -33,7 +33,9 @@ def test_info_nce_equals_lightlys_memory_bank():
 
     reference = NTXentLoss(temperature=0.2, memory_bank_size=(16, 6)).double()
     query, keys = torch.randn(2, 4, 6, dtype=torch.float64)
-    reference(torch.randn(4, 6, dtype=torch.float64, requires_grad=True), torch.randn(4, 6, dtype=torch.float64))
+    reference(
+        torch.randn(4, 6, dtype=torch.float64, requires_grad=True), torch.randn(4, 6, dtype=torch.float64)
+    )
     queue = F.normalize(torch.randn(16, 6, dtype=torch.float64), dim=1)
     reference.memory_bank.bank = queue.clone()  # by itself it would start in float32
     query.requires_grad_()
@@ -144,7 +146,9 @@ def test_an_update_moves_the_key_network_and_fills_the_queue():
     _, keys = model(*views())
     before = {n: p.clone() for n, p in model.named_parameters() if n.startswith("key_")}
     model.update(keys)
-    assert all(torch.allclose(p, before[n] + 0.01, atol=1e-6) for n, p in model.named_parameters() if n in before)
+    assert all(
+        torch.allclose(p, before[n] + 0.01, atol=1e-6) for n, p in model.named_parameters() if n in before
+    )
     assert torch.equal(model.queue[:5], keys)
     assert model.oldest == 5
 
@@ -158,7 +162,8 @@ def test_the_queue_wraps_round_in_training():
 
 def test_the_first_queue_has_unit_rows_from_the_generator():
     models = [
-        MoCo(nn.Flatten(), 12, MoCoConfig.tiny(), generator=torch.Generator().manual_seed(3)) for _ in range(2)
+        MoCo(nn.Flatten(), 12, MoCoConfig.tiny(), generator=torch.Generator().manual_seed(3))
+        for _ in range(2)
     ]
     assert torch.equal(models[0].queue, models[1].queue)
     assert torch.allclose(models[0].queue.norm(dim=1), torch.ones(32))

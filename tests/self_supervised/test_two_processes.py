@@ -20,7 +20,9 @@ def inputs():
 
 
 def weights():
-    return torch.randn(DIM, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64).requires_grad_()
+    return torch.randn(
+        DIM, DIM, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    ).requires_grad_()
 
 
 def _worker(rank, port, folder):
