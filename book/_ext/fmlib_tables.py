@@ -32,6 +32,7 @@ class Vendored(FileTable):
         rows = [
             (name, entry["version"], entry["license"].strip("()"), entry["use"])
             for name, entry in sorted(self.load().items())
+            if any(path.startswith("book/static/") for path in entry["files"])
         ]
         return [table(("Package", "Version", "License", "What for"), rows)]
 

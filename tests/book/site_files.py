@@ -7,6 +7,6 @@ SITE = ROOT / "_build/html"
 
 
 def page_names() -> list[str]:
-    """The site's pages, relative to its root; the theme's own samples are none."""
+    """The site's pages, relative to its root, without the redirect to the start page and the theme's own samples."""
     names = (path.relative_to(SITE).as_posix() for path in SITE.rglob("*.html"))
-    return sorted(name for name in names if not name.startswith("_"))
+    return sorted(name for name in names if not name.startswith("_") and name != "index.html")

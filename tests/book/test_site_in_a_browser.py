@@ -80,8 +80,6 @@ def visits(chromium, base) -> dict[str, Visit]:
     """One visit to each page: light on a desktop, then dark, then as wide as a phone."""
     context, found = themed(chromium, "light", DESKTOP), {}
     for name in page_names():
-        if name == "index.html":  # the redirect
-            continue
         visit = found[name] = Visit()
         page = context.new_page()
         watch(page, visit)
@@ -162,6 +160,16 @@ def test_the_book_works_from_a_folder(chromium, site):
         page.close()
     context.close()
     assert wrong == {}
+
+
+def test_the_root_of_the_site_leads_to_the_start_page(chromium, site, base):
+    context = themed(chromium, "light", DESKTOP)
+    for root in (base, (site / "index.html").as_uri()):
+        page = context.new_page()
+        page.goto(root)
+        page.wait_for_url("**/book/index.html")
+        page.close()
+    context.close()
 
 
 def lessons() -> list[str]:
