@@ -12,7 +12,7 @@ READY := .venv/.ready
 QUIET := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
 PAGES := _build/html
 SOURCES := $(shell find book notebooks -type f -not -path '*/.ipynb_checkpoints/*' -not -path '*/__pycache__/*' 2>/dev/null) \
-	_config.yml _toc.yml
+	_config.yml _toc.yml $(wildcard benchmarks/results.json .git/config)
 
 .DEFAULT_GOAL := help
 .PHONY: help env book serve lab run test browser compare bench stale lint clean
@@ -37,8 +37,7 @@ book: $(PAGES)/.built ## build the web book from the stored outputs
 	@echo "The book is at $(CURDIR)/$(PAGES)/index.html"
 
 serve: book ## show the book in a browser (PORT=8000)
-	@echo "The book is at http://localhost:$(PORT) -- stop with Ctrl-C"
-	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(PAGES)
+	@$(BIN)/python tools/serve.py --port $(PORT) --directory $(PAGES)
 
 lab: $(READY) ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab --notebook-dir notebooks

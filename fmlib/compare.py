@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,45 +110,59 @@ def run(
 
 
 def table(
-    what: str, metrics: Mapping[str, str], rows: Mapping[str, str], live: Mapping[str, Mapping] | None = None
+    what: str,
+    rows: Mapping[str, Sequence[str]],
+    columns: Sequence[str],
+    live: Mapping[str, Sequence[float | None]] | None = None,
 ) -> HTML:
-    """The ledger's numbers as a table, with a row computed live beside the stored one.
+    """The ledger's numbers as a table, with rows computed live below the stored ones.
 
     Args:
         what: name of the comparison.
-        metrics: what a result's name ends in -> the column's title, e.g. ``{"_probe_100": "100 labels"}``.
-        rows: what a result's name starts with -> the row's title.
-        live: row -> result name -> number, as a row's function returns it.
+        rows: title -> result names without the comparison's prefix, one for each column.
+        columns: their titles.
+        live: title of a row -> its numbers as just computed; None leaves a cell empty.
+
+    Raises:
+        ValueError: a row whose length is not that of the columns, or a live row without a stored one.
     """
-    comparison = load(what)
+    comparison, live = load(what), live or {}
+    for title, values in [*rows.items(), *live.items()]:
+        if len(values) != len(columns):
+            raise ValueError(
+                f"row {title!r} has {len(values)} entries: expected {len(columns)}, one a column"
+            )
+    unknown = [title for title in live if title not in rows]
+    if unknown:
+        raise ValueError(f"live row {unknown[0]!r} is none of {', '.join(rows)}")
     known = ledger.results(comparison.prefix + "/")
-    head = "".join(f'<th scope="col">{title}</th>' for title in metrics.values())
-    body, lines = [], []
-    for row, title in rows.items():
-        cells = []
-        for ending in metrics:
-            name = f"{comparison.prefix}/{row}{ending}"
+    body, lines, used = [], [], []
+    for title, names in rows.items():
+        cells, told = [], []
+        for name in (f"{comparison.prefix}/{leaf}" for leaf in names):
             entry = known.get(name)
             shown = f"{entry['mean']:.1f} ± {entry['std']:.1f}" if entry else "not yet run"
+            used += [entry] if entry else []
             cells.append(f'<td><span class="fmlib-result" data-name="{name}">{shown}</span></td>')
-            lines.append(f"{title}{ending}: {shown}")
+            told.append(shown)
         body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
-        if live and row in live:
-            values = [live[row].get(f"{row}{ending}") for ending in metrics]
-            shown = "".join(f"<td>{v:.1f}</td>" if v is not None else "<td></td>" for v in values)
+        lines.append(f"{title}: {', '.join(told)}")
+        if title in live:
+            told = ["" if value is None else f"{value:.1f}" for value in live[title]]
+            shown = "".join(f"<td>{value}</td>" for value in told)
             body.append(f'<tr><th scope="row"><em>{title}, just now</em></th>{shown}</tr>')
-    took = sum({e["seconds"]: e["seconds"] for e in known.values() if e["seconds"]}.values())
-    runs = max((e["n"] for e in known.values()), default=0)
-    device = next((e["device"] for e in known.values()), "nothing yet")
-    caption = (
-        f"{comparison.unit} right, mean ± standard deviation of {runs} seeds; "
-        f"all rows took {took / 60:.0f} min on {device}."
-    )
+            lines.append(f"{title}, just now: {', '.join(told)}")
+    caption = f"{comparison.unit} right; mean ± standard deviation"
+    if used:
+        minutes = sum({(e["seconds"], e["date"]): e["seconds"] for e in used}.values()) / 60
+        seeds, first = max(e["n"] for e in used), used[0]
+        caption += f" of {seeds} seeds, {minutes:.0f} minutes on {first['device']} at scale {first['scale']}"
+    head = "".join(f'<th scope="col">{title}</th>' for title in columns)
     markup = (
-        f'<table class="fm-table"><caption>{caption}</caption><thead><tr><td></td>{head}</tr></thead>'
+        f'<table class="fm-table"><caption>{caption}.</caption><thead><tr><td></td>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table>"
     )
-    return HTML(markup, "\n".join([caption, *lines]))
+    return HTML(markup, "\n".join([caption + ".", *lines]))
 
 
 def main(arguments: list[str] | None = None) -> int:

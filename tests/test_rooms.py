@@ -187,10 +187,14 @@ def test_a_comparison_refuses_unknown_names(toy, tmp_path):
 
 def test_the_table_shows_the_live_row_beside_the_stored_one(toy, tmp_path):
     compare.run("toy", folder=tmp_path)
-    table = compare.table("toy", {"_probe": "probe"}, {"toy": "Toy"}, live={"toy": {"toy_probe": 49.5}})
+    table = compare.table("toy", {"Toy": ["toy_probe"]}, ["probe"], live={"Toy": [49.5]})
     assert "51.0 ± 1.0" in table.markup
     assert "49.5" in table.markup
     assert 'data-name="chapter/lesson/toy_probe"' in table.markup
+    with pytest.raises(ValueError, match="2 entries: expected 1"):
+        compare.table("toy", {"Toy": ["toy_probe", "more"]}, ["probe"])
+    with pytest.raises(ValueError, match="'Other' is none of Toy"):
+        compare.table("toy", {"Toy": ["toy_probe"]}, ["probe"], live={"Other": [1.0]})
 
 
 # ---- figures

@@ -15,6 +15,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,6 +29,17 @@ from fmlib._files import atomic_write_text
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ("self_supervised", "llm", "vision", "finetuning")
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "PYTHONHASHSEED": "0"}
+ASK = """
+import json as _json, sys as _sys
+from fmlib.scale import device_name as _device_name
+try:
+    import resource as _resource
+    _peak = _resource.getrusage(_resource.RUSAGE_SELF).ru_maxrss / (2**20 if _sys.platform == "darwin" else 2**10)
+except ImportError:
+    import psutil as _psutil
+    _peak = _psutil.Process().memory_info().peak_wset / 2**20
+print(_json.dumps({"peak_mb": round(_peak), "device": _device_name()}))
+"""
 LARGEST = 1_000_000  # bytes of a stored notebook
 
 
@@ -71,12 +83,14 @@ def module_file(name: str) -> Path | None:
     return None
 
 
+NOT_CODE = ("%", "!", "REPOSITORY =")  # IPython's own lines, and an address that decides no result
+
+
 def code(notebook: nbformat.NotebookNode) -> list[str]:
-    """The code cells, without lines that are for IPython alone."""
+    """The code cells, without lines that decide no result."""
     cells = ["".join(c.source) for c in notebook.cells if c.cell_type == "code"]
     return [
-        "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in c.split("\n"))
-        for c in cells
+        "\n".join("" if line.lstrip().startswith(NOT_CODE) else line for line in c.split("\n")) for c in cells
     ]
 
 
@@ -156,7 +170,8 @@ def run(path: Path, scale: str, store: bool = True) -> dict:
         CellExecutionError: a cell failed; nothing is stored.
     """
     notebook = nbformat.read(path, as_version=4)
-    os.environ |= ENVIRONMENT | {"FMLIB_SCALE": scale}
+    home = tempfile.TemporaryDirectory()  # exercises keep their progress there, not with whoever executes
+    os.environ |= ENVIRONMENT | {"FMLIB_SCALE": scale, "FMLIB_HOME": home.name}
     client = NotebookClient(
         notebook,
         timeout=1800,
@@ -165,34 +180,24 @@ def run(path: Path, scale: str, store: bool = True) -> dict:
         coalesce_streams=True,
         resources={"metadata": {"path": str(path.parent)}},
     )
-    asked: dict[str, str] = {}
     start = time.perf_counter()
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
             client.execute_cell(cell, index)
         seconds = time.perf_counter() - start
         client.set_widgets_metadata()
-        for key, expression in {
-            "peak": "__import__('resource').getrusage(__import__('resource').RUSAGE_SELF).ru_maxrss",
-            "device": "__import__('fmlib.scale', fromlist=['scale']).device_name()",
-        }.items():
-            reply = client.kc.execute_interactive(
-                "",
-                user_expressions={key: expression},
-                store_history=False,
-                timeout=60,
-                output_hook=lambda _: None,
-            )
-            asked[key] = ast.literal_eval(reply["content"]["user_expressions"][key]["data"]["text/plain"])
+        asking = nbformat.v4.new_code_cell(ASK)
+        client.execute_cell(asking, len(notebook.cells), store_history=False)
+        asked = json.loads(asking.outputs[0].text)
+    home.cleanup()
     tidy(notebook)
-    per_mb = 1024**2 if sys.platform == "darwin" else 1024
     stamp = {
         "source": source_hash(notebook),
         "scale": scale,
         "device": asked["device"],
         "seconds": round(seconds),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "peak_mb": round(asked["peak"] / per_mb),
+        "peak_mb": asked["peak_mb"],
         "rooms": room_hashes(notebook),
     }
     notebook.metadata["fmlib"] = stamp

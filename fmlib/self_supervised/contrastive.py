@@ -20,7 +20,7 @@ from fmlib.distributed import unwrap
 from fmlib.evaluate import embed, linear_probe, retrieval
 from fmlib.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.moco import MoCo, MoCoConfig
-from fmlib.self_supervised.simclr import SimCLR, SimCLRConfig
+from fmlib.self_supervised.simclr import SimCLR, SimCLRConfig, nt_xent
 from fmlib.train import History, ShuffledBatches, fit
 
 FULL = Augmentation(crop=0.3)  # the views of this lesson on gray pictures
@@ -97,7 +97,7 @@ def train_simclr(
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         z1, z2 = model(*two_views(batch, recipe.augment, generator))
-        return unwrap(model).loss(z1, z2)
+        return nt_xent(z1, z2, recipe.temperature)
 
     batches = ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed)
     history = fit(
@@ -240,6 +240,8 @@ AUGMENTATIONS = {
     "views_none": Augmentation(crop=1.0, flip=0.0, jitter=0.0, gray=0.0),
 }
 
+QUEUES = {"queue_64": 64, "queue_512": 512, "queue_4096": 4096, "queue_4096_m0": 4096}  # and queue_simclr
+
 
 def changed(row: str) -> Recipe:
     """The short recipe with the one change that a row is named for.
@@ -255,15 +257,19 @@ def changed(row: str) -> Recipe:
         return replace(short, batch_size=size, steps=max(1, short.steps * short.batch_size // size))
     if row in AUGMENTATIONS:
         return replace(short, augment=AUGMENTATIONS[row])
-    raise ValueError(
-        f"there is no row {row!r}: expected one of {', '.join([*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS])}"
-    )
+    if row in QUEUES or row == "queue_simclr":
+        steps = short.steps * scale.pick(smoke=1, cpu=2, gpu=2)
+        momentum = 0.0 if row.endswith("_m0") else short.momentum
+        return replace(short, batch_size=32, steps=steps, queue_size=QUEUES.get(row, 1), momentum=momentum)
+    known = ", ".join([*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS, *QUEUES, "queue_simclr"])
+    raise ValueError(f"there is no row {row!r}: expected one of {known}")
 
 
 def ablation_row(row: str, seed: int, **options: Any) -> dict[str, float]:
     """Train with one change; per cent of the validation pictures that a probe with 1,000 labels gets right."""
     options = {"progress": False} | options
-    model, _ = train_simclr(load_fashion_mnist("train").images, changed(row), seed, **options)
+    train = train_moco if row in QUEUES else train_simclr
+    model, _ = train(load_fashion_mnist("train").images, changed(row), seed, **options)
     held_out, known = load_fashion_mnist("validation"), labeled(1000, seed)
     features = embed(model.encoder, held_out.images)
     return {
@@ -356,7 +362,7 @@ COMPARISON = Comparison(
         "moco": moco_row,
         **{
             row: (lambda seed, row=row: ablation_row(row, seed))
-            for row in [*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS]
+            for row in [*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS, "queue_simclr", *QUEUES]
         },
         **{
             row: (lambda seed, row=row: emoji_row(row, seed))

@@ -158,9 +158,9 @@ class SimCLR(nn.Module):
         z1, z2 = self.head(self.encoder(torch.cat((view1, view2)))).chunk(2)
         return z1, z2
 
-    def loss(self, z1: Tensor, z2: Tensor) -> Float[Tensor, ""]:
-        """`nt_xent` of the two views' embeddings at the model's temperature."""
-        return nt_xent(z1, z2, self.config.temperature)
+    def loss(self, view1: Tensor, view2: Tensor) -> Float[Tensor, ""]:
+        """`nt_xent` of the two views' embeddings, at the model's temperature."""
+        return nt_xent(*self(view1, view2), self.config.temperature)
 
 
 def find_feature_dim(encoder: nn.Module, feature_dim: int | None) -> int:

@@ -129,13 +129,13 @@ def test_simclr_runs_with_torchvisions_resnet():
     encoder = resnet18()
     encoder.fc = nn.Identity()
     model = SimCLR(encoder, feature_dim=512, config=SimCLRConfig.tiny())
-    model.loss(*model(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32))).backward()
+    model.loss(torch.rand(2, 3, 32, 32), torch.rand(2, 3, 32, 32)).backward()
     assert encoder.conv1.weight.grad.abs().sum() > 0
 
 
 def test_the_gradient_reaches_every_parameter():
     model = SimCLR(nn.Sequential(nn.Flatten(), nn.Linear(12, 7)), feature_dim=7, config=SimCLRConfig.tiny())
-    model.loss(*model(torch.rand(5, 3, 2, 2), torch.rand(5, 3, 2, 2))).backward()
+    model.loss(torch.rand(5, 3, 2, 2), torch.rand(5, 3, 2, 2)).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 
 
