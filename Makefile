@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 NOTEBOOK ?=
 SCALE ?= cpu
+TEST_SCALE ?= smoke
 WHAT ?=
 ROWS ?=
 PORT ?= 8000
@@ -48,8 +49,8 @@ run: $(READY) ## execute notebooks and store outputs (NOTEBOOK=... SCALE=smoke|c
 browser: $(READY)
 	@$(BIN)/python tools/browser.py
 
-test: book browser ## run every test
-	$(QUIET) OMP_NUM_THREADS=1 FMLIB_SCALE=smoke $(BIN)/python -m pytest -n 2 --dist loadscope \
+test: book browser ## run every test; on a machine with CUDA also with TEST_SCALE=gpu
+	$(QUIET) OMP_NUM_THREADS=1 FMLIB_SCALE=$(TEST_SCALE) $(BIN)/python -m pytest -n 2 --dist loadscope \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")

@@ -12,6 +12,7 @@ import argparse
 import ast
 import datetime
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -183,11 +184,16 @@ def run(path: Path, scale: str, store: bool = True) -> dict:
     start = time.perf_counter()
     with client.setup_kernel():
         for index, cell in enumerate(notebook.cells):
+            begun = time.perf_counter()
             client.execute_cell(cell, index)
+            if cell.cell_type == "code":
+                print(f"  {cell.id}: {time.perf_counter() - begun:.1f} s", file=sys.stderr, flush=True)
         seconds = time.perf_counter() - start
         client.set_widgets_metadata()
         asking = nbformat.v4.new_code_cell(ASK)
-        client.execute_cell(asking, len(notebook.cells), store_history=False)
+        notebook.cells.append(asking)
+        client.execute_cell(asking, len(notebook.cells) - 1, store_history=False)
+        notebook.cells.pop()
         asked = json.loads(asking.outputs[0].text)
     home.cleanup()
     tidy(notebook)

@@ -1,0 +1,206 @@
+"""Time our parts against the reference libraries' in one process, run by run in turn, and keep the ratios.
+
+    python tools/bench.py             measure, print a table, write benchmarks/results.json
+    python tools/bench.py nt_xent     only some
+
+A ratio above 1 means that ours is faster. Medians of interleaved runs, so that a machine whose speed drifts slows both
+sides alike. Memory is what one run adds to a process of its own that has everything imported.
+"""
+
+import argparse
+import datetime
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from fmlib import scale
+from fmlib._files import atomic_write_text
+
+RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results.json"
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Two ways to do the same.
+
+    Args:
+        what: in words.
+        peer: the package that theirs comes from.
+        make: returns the two functions, ours first, and a check that they agree.
+        runs: of each side.
+    """
+
+    what: str
+    peer: str
+    make: Callable[[], tuple[Callable[[], object], Callable[[], object], Callable[[], None]]]
+    runs: int
+
+
+def nt_xent_sides():
+    from lightly.loss import NTXentLoss
+
+    from fmlib.self_supervised.simclr import nt_xent
+
+    z1, z2 = torch.randn(2, 512, 128, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    z1, z2 = z1.detach().requires_grad_(), z2.detach().requires_grad_()
+    reference = NTXentLoss(temperature=0.5)
+
+    def gradients(loss):
+        return torch.autograd.grad(loss, (z1, z2))
+
+    def agree():
+        a, b = z1.double(), z2.double()
+        torch.testing.assert_close(nt_xent(a, b, 0.5), reference(a, b), rtol=0, atol=1e-10)
+
+    return lambda: gradients(nt_xent(z1, z2, 0.5)), lambda: gradients(reference(z1, z2)), agree
+
+
+def memory_bank_sides():
+    from lightly.loss import NTXentLoss
+
+    from fmlib.self_supervised.moco import enqueue, info_nce
+
+    query = torch.randn(256, 128, requires_grad=True)
+    keys, queue = torch.randn(256, 128), torch.nn.functional.normalize(torch.randn(4096, 128), dim=1)
+    reference = NTXentLoss(temperature=0.2, memory_bank_size=(4096, 128))
+    reference.memory_bank.bank = queue.clone()
+    state = {"queue": queue, "start": 0}
+
+    def ours():
+        loss = info_nce(query, keys, state["queue"], 0.2)
+        state["queue"], state["start"] = enqueue(state["queue"], keys, state["start"])
+        return torch.autograd.grad(loss, query)
+
+    def theirs():
+        return torch.autograd.grad(reference(query, keys), query)
+
+    def agree():
+        torch.testing.assert_close(
+            info_nce(query, keys, queue, 0.2), reference(query, keys), rtol=0, atol=1e-4
+        )
+
+    return ours, theirs, agree
+
+
+def augment_sides():
+    from torchvision.transforms import v2
+
+    from fmlib.augment import Augmentation, crop_and_resize
+
+    images = torch.rand(128, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    ours = Augmentation(crop=0.2, flip=0.5, jitter=0.8, strength=0.5, gray=0.2)
+    theirs = v2.Compose(
+        [
+            v2.RandomResizedCrop(32, scale=(0.2, 1.0), antialias=False),
+            v2.RandomHorizontalFlip(0.5),
+            v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+            v2.RandomGrayscale(0.2),
+        ]
+    )
+
+    def agree():  # the random numbers differ by design; what is done with them must not
+        box = torch.tensor([[3.0, 5.0, 20.0, 16.0]] * 128)
+        expected = v2.functional.resized_crop(images, 5, 3, 16, 20, [32, 32], antialias=False)
+        torch.testing.assert_close(crop_and_resize(images, box), expected, rtol=0, atol=1e-5)
+
+    generator = torch.Generator().manual_seed(1)
+    return lambda: ours(images, generator), lambda: torch.stack([theirs(image) for image in images]), agree
+
+
+BENCHES = {
+    "nt_xent": Bench("NT-Xent, 512 pairs x 128, forward and backward", "lightly", nt_xent_sides, 30),
+    "memory_bank": Bench(
+        "loss and queue of 4,096 x 128, 256 queries, forward and backward", "lightly", memory_bank_sides, 30
+    ),
+    "augment": Bench("a view of each of 128 color pictures of 32 px", "torchvision", augment_sides, 5),
+}
+
+
+def timed(function: Callable[[], object]) -> float:
+    """Milliseconds of one call."""
+    start = time.perf_counter()
+    function()
+    return 1000 * (time.perf_counter() - start)
+
+
+def added_memory(name: str, side: int) -> float:
+    """MB that three runs of one side add to a process of its own."""
+    printed = subprocess.run(
+        [sys.executable, __file__, name, "--memory", str(side)], capture_output=True, text=True, check=True
+    ).stdout
+    return float(printed.split()[-1])
+
+
+def measure_memory(name: str, side: int) -> float:
+    """The same, inside that process."""
+    import resource
+
+    function = BENCHES[name].make()[side]
+    torch.randn(64, 64) @ torch.randn(64, 64)  # threads and libraries are up before we look
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(3):
+        function()
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+
+
+def run(name: str) -> dict:
+    """One comparison; both sides agree first, else there is nothing to compare."""
+    bench = BENCHES[name]
+    ours, theirs, agree = bench.make()
+    agree()
+    for function in (ours, theirs, ours, theirs):
+        function()
+    mine, other = [], []
+    for _ in range(bench.runs):
+        mine.append(timed(ours))
+        other.append(timed(theirs))
+    memory = (
+        [round(added_memory(name, side), 1) for side in (0, 1)] if sys.platform != "win32" else [None, None]
+    )
+    return {
+        "what": bench.what,
+        "peer": f"{bench.peer} {version(bench.peer)}",
+        "ratio": round(statistics.median(b / a for a, b in zip(mine, other, strict=True)), 2),
+        "ours_ms": round(statistics.median(mine), 2),
+        "theirs_ms": round(statistics.median(other), 2),
+        "ours_added_mb": memory[0],
+        "theirs_added_mb": memory[1],
+        "runs": bench.runs,
+        "device": scale.device_name(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"some of {', '.join(BENCHES)}; all of them by default")
+    parser.add_argument("--memory", type=int, choices=(0, 1), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    unknown = [name for name in given.names if name not in BENCHES]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}: expected some of {', '.join(BENCHES)}")
+    if given.memory is not None:
+        print(measure_memory(given.names[0], given.memory))
+        return 0
+    found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    for name in given.names or BENCHES:
+        found[f"bench/{name}"] = entry = run(name)
+        print(
+            f"{name:12} {entry['ratio']:5.2f} x  ours {entry['ours_ms']:8.2f} ms, {entry['ours_added_mb']} MB"
+            f"  {entry['peer']} {entry['theirs_ms']:8.2f} ms, {entry['theirs_added_mb']} MB"
+        )
+    atomic_write_text(RESULTS, json.dumps({k: found[k] for k in sorted(found)}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
