@@ -280,6 +280,7 @@ class Augmentation:
         crop: smallest share of the area that a random resized crop keeps; 1 leaves the crop out.
         flip: probability of mirroring.
         degrees, shift: bounds of turning and shifting (`random_affine`); 0 leaves them out.
+        fill: brightness of what turning and shifting bring in from outside; the pictures' background.
         jitter: probability of color jitter; `strength` scales SimCLR's 0.8, 0.8, 0.8, 0.2.
         gray: probability of dropping the color.
         blur: probability of Gaussian blur with a width of up to `blur_sigma` pixels.
@@ -291,6 +292,7 @@ class Augmentation:
     flip: float = 0.5
     degrees: float = 0.0
     shift: float = 0.0
+    fill: float = 0.0
     jitter: float = 0.8
     strength: float = 0.5
     gray: float = 0.2
@@ -317,7 +319,7 @@ class Augmentation:
             return torch.where(_uniform(images, 0, 1, generator) < probability, changed, images)
 
         if self.degrees or self.shift:
-            images = random_affine(images, generator, self.degrees, self.shift)
+            images = random_affine(images, generator, self.degrees, self.shift, self.fill)
         if self.crop < 1:
             images = random_resized_crop(images, generator, scale=(self.crop, 1.0))
         if self.flip:

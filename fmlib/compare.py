@@ -141,9 +141,9 @@ def table(
         cells, told = [], []
         for name in (f"{comparison.prefix}/{leaf}" for leaf in names):
             entry = known.get(name)
-            shown = f"{entry['mean']:.1f} ± {entry['std']:.1f}" if entry else "not yet run"
+            shown = ledger.format_cell(entry) if entry else "not yet run"
             used += [entry] if entry else []
-            cells.append(f'<td><span class="fmlib-result" data-name="{name}">{shown}</span></td>')
+            cells.append(f'<td><span class="fmlib-cell" data-name="{name}">{shown}</span></td>')
             told.append(shown)
         body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
         lines.append(f"{title}: {', '.join(told)}")

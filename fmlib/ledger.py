@@ -103,6 +103,11 @@ def format_entry(entry: dict[str, Any]) -> str:
     return f"{entry['mean']:.{digits}f}{unit} (±{entry['std']:.{digits}f}, {entry['n']} runs)"
 
 
+def format_cell(entry: dict[str, Any]) -> str:
+    """An entry in a table whose caption has unit and number of runs, e.g. ``"75.0 ± 0.6"``."""
+    return f"{entry['mean']:.1f} ± {entry['std']:.1f}"
+
+
 def path() -> Path:
     """Where the ledger lies: beside the book in a clone, inside the package once installed."""
     given = os.environ.get("FMLIB_LEDGER")

@@ -244,7 +244,7 @@ def figure_bytes(figure: Any, kind: str = "webp", dpi: int = 100) -> bytes:
     if kind == "png":
         return buffer.getvalue()
     converted = io.BytesIO()
-    Image.open(buffer).convert("RGB").save(converted, format=kind, quality=85, method=6)
+    Image.open(buffer).convert("RGB").save(converted, format=kind, quality=75, method=6)
     return converted.getvalue()
 
 

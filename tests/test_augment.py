@@ -81,6 +81,12 @@ def test_no_turn_and_no_shift_change_nothing():
     assert torch.allclose(random_affine(pictures(), degrees=0, shift=0), pictures(), atol=1e-5)
 
 
+def test_what_comes_in_from_outside_has_the_background_s_brightness():
+    white = torch.ones(2, 3, 8, 8)
+    move = Augmentation(crop=1.0, flip=0.0, degrees=45, shift=0.3, fill=1.0, jitter=0.0, gray=0.0)
+    assert torch.allclose(move(white, torch.Generator().manual_seed(0)), white, atol=1e-5)
+
+
 def test_a_quarter_turn_brings_the_corner_round():
     image = torch.zeros(1, 1, 5, 5)
     image[0, 0, 0, 4] = 1.0

@@ -283,7 +283,9 @@ def ablation_row(row: str, seed: int, **options: Any) -> dict[str, float]:
 
 EMOJI_VIEWS = {
     "emoji_colors": Augmentation(crop=0.3, strength=1.0),  # the usual recipe
-    "emoji_moves": Augmentation(crop=0.6, degrees=25, shift=0.12, jitter=0.5, strength=0.3, gray=0.0),
+    "emoji_moves": Augmentation(
+        crop=0.6, degrees=25, shift=0.12, fill=1.0, jitter=0.5, strength=0.3, gray=0.0
+    ),
 }
 
 
@@ -317,10 +319,9 @@ def emoji_task(artist: str = "noto") -> EmojiTask:
     place = {int(e): i for i, e in enumerate(gallery.emoji_index)}
     kept = torch.tensor([i for i, e in enumerate(queries.emoji_index) if int(e) in place])
     queries = queries.subset(kept)
-    move = Augmentation(crop=1.0, flip=0.0, degrees=25, shift=0.12, jitter=0.0, gray=0.0)
+    move = Augmentation(crop=1.0, flip=0.0, degrees=25, shift=0.12, fill=1.0, jitter=0.0, gray=0.0)
     images = queries.rgb()
-    # Turning brings in black corners; drawings stand on white, so turn the negative.
-    moved = 1 - move(1 - images, torch.Generator().manual_seed(0))
+    moved = move(images, torch.Generator().manual_seed(0))
     targets = torch.tensor([place[int(e)] for e in queries.emoji_index])
     return EmojiTask(images, moved, gallery.rgb(), targets)
 

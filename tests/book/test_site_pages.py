@@ -99,6 +99,18 @@ def test_every_number_of_ours_is_the_ledgers(pages):
     assert wrong == [], "the page and the ledger differ: run `make book`"
 
 
+def test_every_cell_of_a_comparison_is_the_ledgers(pages):
+    known = ledger.results()
+    shown = [(name, cell) for name, page in pages.items() for cell in page.select(".fmlib-cell")]
+    assert shown
+    wrong = [
+        f"{name}: {cell['data-name']} is {cell.get_text()!r}"
+        for name, cell in shown
+        if cell["data-name"] not in known or cell.get_text() != ledger.format_cell(known[cell["data-name"]])
+    ]
+    assert wrong == [], "the ledger changed after the notebook ran: run `make run`"
+
+
 def test_no_number_is_still_missing(pages):
     assert [name for name, page in pages.items() if NOT_YET in page.get_text()] == []
 
