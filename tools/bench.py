@@ -13,12 +13,14 @@ import json
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import psutil
 import torch
 
 from fmlib import scale
@@ -132,7 +134,7 @@ def timed(function: Callable[[], object]) -> float:
 
 
 def added_memory(name: str, side: int) -> float:
-    """MB that three runs of one side add to a process of its own."""
+    """MB that runs of one side add to a process of its own."""
     printed = subprocess.run(
         [sys.executable, __file__, name, "--memory", str(side)], capture_output=True, text=True, check=True
     ).stdout
@@ -140,16 +142,24 @@ def added_memory(name: str, side: int) -> float:
 
 
 def measure_memory(name: str, side: int) -> float:
-    """The same, inside that process."""
-    import resource
+    """The same, inside that process: the highest resident memory of ten runs, above that between runs."""
+    process, function = psutil.Process(), BENCHES[name].make()[side]
+    function()  # threads and libraries are up before we look
+    before = peak = process.memory_info().rss
+    done = threading.Event()
 
-    function = BENCHES[name].make()[side]
-    torch.randn(64, 64) @ torch.randn(64, 64)  # threads and libraries are up before we look
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(3):
+    def watch() -> None:
+        nonlocal peak
+        while not done.is_set():
+            peak = max(peak, process.memory_info().rss)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for _ in range(10):
         function()
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / unit
+    done.set()
+    watcher.join()
+    return (peak - before) / 2**20
 
 
 def run(name: str) -> dict:
@@ -163,9 +173,7 @@ def run(name: str) -> dict:
     for _ in range(bench.runs):
         mine.append(timed(ours))
         other.append(timed(theirs))
-    memory = (
-        [round(added_memory(name, side), 1) for side in (0, 1)] if sys.platform != "win32" else [None, None]
-    )
+    memory = [round(added_memory(name, side), 1) for side in (0, 1)]
     return {
         "what": bench.what,
         "peer": f"{bench.peer} {version(bench.peer)}",
