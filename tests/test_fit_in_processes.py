@@ -1,12 +1,9 @@
 """`fit` in two processes must learn what it learns in one."""
 
-import os
-import socket
-
 import pytest
 import torch
-import torch.multiprocessing as mp
 from torch import nn
+from two_processes import in_two_processes
 
 from fmlib.train import ShuffledBatches, fit
 
@@ -27,29 +24,15 @@ def train():
     return torch.cat([p.detach().flatten() for p in model.parameters()]), history.loss
 
 
-def _worker(rank, port, folder):
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-    }
-    torch.set_num_threads(1)
+def work(rank):
     weights, losses = train()
-    torch.save({"weights": weights, "losses": torch.tensor(losses)}, f"{folder}/{rank}.pt")
-    torch.distributed.destroy_process_group()
+    return {"weights": weights, "losses": torch.tensor(losses)}
 
 
 @pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mp.spawn(_worker, args=(port, str(tmp_path)), nprocs=2)
+    found_in_each = in_two_processes(work, tmp_path)
     weights, losses = train()
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+    for found in found_in_each:
         assert torch.allclose(found["weights"], weights, atol=1e-5)
         assert torch.allclose(found["losses"], torch.tensor(losses), atol=1e-5)

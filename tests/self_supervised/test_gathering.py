@@ -1,12 +1,9 @@
 """Two processes must learn what one learns from the whole batch."""
 
-import os
-import socket
-
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from two_processes import in_two_processes
 
 from fmlib.self_supervised.moco import enqueue
 from fmlib.self_supervised.simclr import nt_xent
@@ -25,9 +22,7 @@ def weights():
     ).requires_grad_()
 
 
-def _worker(rank, port, folder):
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "RANK": str(rank), "WORLD_SIZE": "2"}
-    torch.set_num_threads(1)
+def work(rank):
     dist.init_process_group("gloo", rank=rank, world_size=2)
     x1, x2 = inputs()
     rows = slice(rank * BATCH // 2, (rank + 1) * BATCH // 2)
@@ -37,22 +32,17 @@ def _worker(rank, port, folder):
     for tensor in (w.grad, mean := loss.detach().clone()):  # as DDP: the mean over processes
         dist.all_reduce(tensor)
         tensor /= 2
-    torch.save({"gradient": w.grad, "loss": mean}, f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    return {"gradient": w.grad, "loss": mean}
 
 
 @pytest.mark.slow
 def test_nt_xent_gathers_across_processes(tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mp.spawn(_worker, args=(port, str(tmp_path)), nprocs=2)
+    found_in_each = in_two_processes(work, tmp_path)
     x1, x2 = inputs()
     w = weights()
     loss = nt_xent(x1 @ w, x2 @ w, 0.3)
     loss.backward()
-    for rank in range(2):
-        found = torch.load(tmp_path / f"{rank}.pt", weights_only=True)
+    for found in found_in_each:
         assert torch.allclose(found["loss"], loss.detach(), rtol=0, atol=1e-12)
         assert torch.allclose(found["gradient"], w.grad, rtol=0, atol=1e-12)
 
