@@ -20,7 +20,7 @@ from fmlib._files import atomic_write_text
 from fmlib.viz import HTML
 
 WHERE = {
-    "contrastive": "fmlib.self_supervised.contrastive"
+    "contrastive": "fmlib.self_supervised.contrastive_comparison"
 }  # comparison -> the module that has it as COMPARISON
 
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from two_processes import in_two_processes
 
-from fmlib.train import ShuffledBatches, fit
+from fmlib.batches import ShuffledBatches
+from fmlib.train import fit
 
 
 def train():

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import nn
 
+from fmlib.batches import ShuffledBatches, step_seed
 from fmlib.checkpoint import load_checkpoint
-from fmlib.train import History, ShuffledBatches, TrainingError, cosine_schedule, fit, step_seed
+from fmlib.train import History, TrainingError, cosine_schedule, fit
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
 Y = X @ torch.tensor([[1.0], [-2.0], [0.5]])

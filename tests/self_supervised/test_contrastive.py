@@ -5,7 +5,7 @@ from fmlib.augment import Augmentation
 from fmlib.data import load_emoji, load_fashion_mnist
 from fmlib.evaluate import embed, knn_accuracy
 from fmlib.resnet import ResNetConfig, SmallResNet
-from fmlib.self_supervised import contrastive
+from fmlib.self_supervised import ablations, emoji_views, label_efficiency
 from fmlib.self_supervised.contrastive import Recipe, train_moco, train_simclr
 
 
@@ -60,29 +60,29 @@ def test_moco_moves_its_keys_and_turns_its_queue_in_training():
 
 def test_every_row_of_the_comparison_is_one_change():
     short = Recipe.short()
-    for row in [*contrastive.TEMPERATURES, *contrastive.AUGMENTATIONS]:
-        changed = contrastive.changed(row)
+    for row in [*ablations.TEMPERATURES, *ablations.AUGMENTATIONS]:
+        changed = ablations.changed(row)
         different = [name for name in vars(short) if getattr(short, name) != getattr(changed, name)]
         assert len(different) <= 1
-    for row in contrastive.BATCH_SIZES:
-        changed = contrastive.changed(row)
+    for row in ablations.BATCH_SIZES:
+        changed = ablations.changed(row)
         assert changed.temperature == short.temperature
         assert changed.steps * changed.batch_size <= short.steps * short.batch_size
 
 
 def test_an_unknown_row_is_refused():
     with pytest.raises(ValueError, match="no row 'views_upside_down'"):
-        contrastive.changed("views_upside_down")
+        ablations.changed("views_upside_down")
 
 
 def test_labeled_pictures_are_balanced_and_differ_by_seed():
-    first, second = contrastive.labeled(100, 0), contrastive.labeled(100, 1)
+    first, second = label_efficiency.labeled(100, 0), label_efficiency.labeled(100, 1)
     assert torch.bincount(first.labels).tolist() == [10] * 10
     assert not torch.equal(first.images, second.images)
 
 
 def test_the_emoji_task_asks_for_what_was_never_seen():
-    task = contrastive.emoji_task()
+    task = emoji_views.emoji_task()
     queries, gallery = load_emoji("held_out_both"), load_emoji("held_out_emoji", artists=("noto",))
     assert len(task.queries) == len(task.targets) <= len(queries)
     seen = set(load_emoji("train").emoji_index.tolist())

@@ -5,9 +5,11 @@ line (`slips`); what its cases are made of; then the exercise itself. The refere
 """
 
 from fmlib.exercises.self_supervised.bug_hunt import CONTRASTIVE_STEP
-from fmlib.exercises.self_supervised.moco import ENQUEUE, INFO_NCE, MOMENTUM_UPDATE
+from fmlib.exercises.self_supervised.moco import INFO_NCE
+from fmlib.exercises.self_supervised.momentum import MOMENTUM_UPDATE
 from fmlib.exercises.self_supervised.neighbors import KNN_PREDICT
 from fmlib.exercises.self_supervised.questions import CONTRASTIVE, FIRST_LOSS
+from fmlib.exercises.self_supervised.queue import ENQUEUE
 from fmlib.exercises.self_supervised.simclr import NT_XENT, POSITIVE_INDICES
 
 EXERCISES = (

@@ -1,0 +1,31 @@
+"""All rows of the lesson on contrastive learning: `make compare WHAT=contrastive` runs each with three seeds."""
+
+from fmlib.compare import Comparison
+from fmlib.self_supervised.ablations import AUGMENTATIONS, BATCH_SIZES, QUEUES, TEMPERATURES, ablation_row
+from fmlib.self_supervised.emoji_views import EMOJI_VIEWS, emoji_row
+from fmlib.self_supervised.label_efficiency import (
+    moco_row,
+    pixels_row,
+    random_row,
+    simclr_row,
+    supervised_row,
+)
+
+COMPARISON = Comparison(
+    prefix="self_supervised/contrastive",
+    rows={
+        "pixels": pixels_row,
+        "random": random_row,
+        "supervised": supervised_row,
+        "simclr": simclr_row,
+        "moco": moco_row,
+        **{
+            row: (lambda seed, row=row: ablation_row(row, seed))
+            for row in [*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS, "queue_simclr", *QUEUES]
+        },
+        **{
+            row: (lambda seed, row=row: emoji_row(row, seed))
+            for row in ["emoji_pixels", "emoji_random", *EMOJI_VIEWS]
+        },
+    },
+)

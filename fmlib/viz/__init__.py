@@ -1,0 +1,27 @@
+"""What a lesson shows: figures of pictures, curves and maps, a slider that needs no kernel, source code."""
+
+from fmlib.viz.figures import (
+    COLORS,
+    as_picture,
+    figure_bytes,
+    heat_map,
+    picture_grid,
+    plot_curves,
+    plot_history,
+    use_style,
+)
+from fmlib.viz.markup import HTML, html_slider, show_source
+
+__all__ = [
+    "COLORS",
+    "HTML",
+    "as_picture",
+    "figure_bytes",
+    "heat_map",
+    "html_slider",
+    "picture_grid",
+    "plot_curves",
+    "plot_history",
+    "show_source",
+    "use_style",
+]
