@@ -7,7 +7,7 @@ from types import ModuleType
 from fmlib.exercises.exercise import Exercise, Prediction
 from fmlib.exercises.quizzes import Quiz
 
-CHAPTERS = ("self_supervised",)  # each is a module beside this one, in the book's order
+CHAPTERS = ("self_supervised", "llm")  # each is a module beside this one, in the book's order
 
 
 class UnknownExercise(ValueError):

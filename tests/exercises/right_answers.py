@@ -5,6 +5,9 @@ import math
 
 import torch
 import torch.nn.functional as F
+from right_generation import RIGHT as RIGHT_GENERATION
+from right_tokens import RIGHT as RIGHT_TOKENS
+from right_transformer import RIGHT as RIGHT_TRANSFORMER
 
 
 def indices_by_formula(batch):
@@ -149,4 +152,7 @@ RIGHT = {
     "momentum_update": (momentum_by_multiplying, momentum_by_state, momentum_by_data),
     "knn_predict": (knn_by_loops, knn_by_class),
     "contrastive_step": (step_with_two_draws, step_with_one_draw, step_with_own_loss, step_with_new_seeds),
+    **RIGHT_TOKENS,
+    **RIGHT_TRANSFORMER,
+    **RIGHT_GENERATION,
 }

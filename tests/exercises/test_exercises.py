@@ -170,7 +170,8 @@ def test_names_are_unique_in_the_book():
 @pytest.mark.parametrize("chapter", registry.CHAPTERS)
 def test_an_exercise_is_listed_in_its_own_chapter(chapter):
     module = registry.chapter(chapter)
-    assert {item.chapter for item in (*module.EXERCISES, *module.PREDICTIONS, *module.QUIZZES)} == {chapter}
+    items = (*module.EXERCISES, *module.PREDICTIONS, *module.QUIZZES)
+    assert [item.name for item in items if item.chapter != chapter] == []
 
 
 def nt_xent_keeping_itself(z1, z2, temperature=0.5):

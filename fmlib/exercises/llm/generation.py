@@ -1,0 +1,5 @@
+"""Exercises of the lesson on generation."""
+
+EXERCISES = ()
+PREDICTIONS = ()
+QUIZZES = ()

@@ -1,0 +1,5 @@
+"""Exercises of the lesson on tokens."""
+
+EXERCISES = ()
+PREDICTIONS = ()
+QUIZZES = ()

@@ -1,0 +1,1 @@
+"""Language models: tokens, the GPT, how it is trained, made to write, and adapted."""

@@ -1,0 +1,3 @@
+"""Right answers to the exercises of the lesson on generation, each written another way."""
+
+RIGHT = {}

@@ -1,0 +1,3 @@
+"""Right answers to the exercises of the lesson on transformer, each written another way."""
+
+RIGHT = {}
