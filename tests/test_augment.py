@@ -10,6 +10,7 @@ from fmlib.augment import (
     crop_and_resize,
     gaussian_blur,
     random_affine,
+    random_gamma,
     random_horizontal_flip,
     random_resized_crop,
     shift_hue,
@@ -40,6 +41,22 @@ def test_a_flip_mirrors_left_and_right():
     images = pictures()
     assert torch.equal(random_horizontal_flip(images, probability=1.0), reference.horizontal_flip(images))
     assert torch.equal(random_horizontal_flip(images, probability=0.0), images)
+
+
+def test_gamma_equals_torchvisions_with_each_pictures_own_exponent():
+    images = pictures()
+    draw = torch.rand(4, 1, 1, 1, generator=torch.Generator().manual_seed(5))
+    views = random_gamma(images, torch.Generator().manual_seed(5), strength=0.7)
+    for image, view, u in zip(images, views, 0.7 * (2 * draw.flatten() - 1), strict=True):
+        assert torch.allclose(view, reference.adjust_gamma(image, u.exp().item()), atol=1e-3)
+
+
+def test_gamma_keeps_black_and_white_and_the_order_between():
+    ramp = torch.linspace(0, 1, 50).view(1, 1, 1, 50).expand(8, -1, -1, -1)
+    views = random_gamma(ramp, torch.Generator().manual_seed(0), strength=1.5)
+    assert views[..., 0].max() < 0.02
+    assert torch.allclose(views[..., -1], torch.ones(()))
+    assert (views.diff() >= 0).all()
 
 
 def test_gray_equals_torchvisions():
@@ -106,7 +123,7 @@ def test_a_quarter_turn_brings_the_corner_round():
 )
 def test_views_keep_the_shape_and_the_range(batch, channels, height, width, seed):
     images = pictures(batch, channels, height, width)
-    augment = Augmentation(crop=0.1, degrees=30, shift=0.2, strength=1.0, blur=0.5)
+    augment = Augmentation(crop=0.1, degrees=30, shift=0.2, strength=1.0, blur=0.5, gamma=1.0)
     view = augment(images, torch.Generator().manual_seed(seed))
     assert view.shape == images.shape
     assert torch.isfinite(view).all()
@@ -151,7 +168,15 @@ def test_what_is_no_batch_of_pictures_is_refused(function, images, error, says, 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"crop": 0.0}, {"crop": 1.5}, {"flip": 2.0}, {"jitter": -0.1}, {"degrees": -1.0}, {"strength": -1.0}],
+    [
+        {"crop": 0.0},
+        {"crop": 1.5},
+        {"flip": 2.0},
+        {"jitter": -0.1},
+        {"degrees": -1.0},
+        {"strength": -1.0},
+        {"gamma": -1.0},
+    ],
 )
 def test_a_recipe_refuses_bad_numbers(bad, refuses):
     with refuses(ValueError, "expected"):

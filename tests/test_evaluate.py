@@ -54,11 +54,30 @@ def test_a_linear_probe_of_noise_is_at_chance():
     assert 18 < linear_probe(x, y, test, labels) < 32
 
 
-def test_a_linear_probe_does_not_care_about_scale():
+@pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])
+def test_a_linear_probe_does_not_care_about_scale_and_origin(scale):
     x, y = blobs(90, spread=2.0)
     test, labels = blobs(90, spread=2.0, seed=1)
-    scales = torch.tensor([1.0, 100.0, 0.01, 1.0, 7.0])
-    assert linear_probe(x, y, test, labels) == linear_probe(x * scales + 5, y, test * scales + 5, labels)
+    assert linear_probe(x, y, test, labels) == linear_probe(x * scale + 5, y, test * scale + 5, labels)
+
+
+def test_a_linear_probe_is_not_led_astray_by_a_feature_that_hardly_varies():
+    x, y = blobs(30, spread=2.0)
+    test, labels = blobs(200, spread=2.0, seed=1)
+    clean = linear_probe(x, y, test, labels)
+    faint = [
+        torch.cat((f, 1e-3 * torch.randn(len(f), 200, generator=torch.Generator().manual_seed(i))), 1)
+        for i, f in enumerate((x, test))
+    ]
+    assert linear_probe(faint[0], y, faint[1], labels) > clean - 2
+
+
+def test_the_probe_chooses_how_strongly_to_regularize_among_its_labels_alone():
+    x, y = blobs(60, spread=4.0)
+    test, labels = blobs(200, spread=4.0, seed=1)
+    chosen = linear_probe(x, y, test, labels, strengths=(1e-6, 0.1))
+    assert chosen == linear_probe(x, y, test, labels, strengths=(0.1,))
+    assert chosen != linear_probe(x, y, test, labels, strengths=(1e-6,))
 
 
 def test_a_linear_probe_survives_dead_features():

@@ -7,7 +7,7 @@ comes from an explicit generator: the same seed gives the same views.
 Pictures are float tensors ``[batch, channels, height, width]`` in [0, 1]; channels is 1 (gray) or 3 (red, green, blue).
 """
 
-from fmlib.augment.color import color_jitter, gaussian_blur, shift_hue, to_gray
+from fmlib.augment.color import color_jitter, gaussian_blur, random_gamma, shift_hue, to_gray
 from fmlib.augment.draw import check_pictures
 from fmlib.augment.geometry import crop_and_resize, random_affine, random_horizontal_flip, random_resized_crop
 from fmlib.augment.recipe import Augmentation
@@ -19,6 +19,7 @@ __all__ = [
     "crop_and_resize",
     "gaussian_blur",
     "random_affine",
+    "random_gamma",
     "random_horizontal_flip",
     "random_resized_crop",
     "shift_hue",

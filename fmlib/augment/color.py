@@ -87,6 +87,28 @@ def color_jitter(
     return images
 
 
+def random_gamma(
+    images: Float[Tensor, "batch channels height width"],
+    generator: torch.Generator | None = None,
+    strength: float = 1.0,
+) -> Float[Tensor, "batch channels height width"]:
+    """Bend each picture's brightness curve: black and white stay, what lies between gets lighter or darker.
+
+    Args:
+        images: float pictures in [0, 1].
+        generator: the randomness.
+        strength: the exponent is exp(u), with u drawn from [-strength, strength].
+
+    Raises:
+        ValueError: a negative strength.
+    """
+    check_pictures(images)
+    if strength < 0:
+        raise ValueError(f"gamma strength is {strength}: expected 0 or more")
+    # The derivative of x ** g is infinite at 0 for g < 1: keep away from it.
+    return images.clamp(1e-8, 1) ** uniform(images, -strength, strength, generator).exp()
+
+
 def gaussian_blur(
     images: Float[Tensor, "batch channels height width"],
     generator: torch.Generator | None = None,

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from fmlib.augment.color import color_jitter, gaussian_blur, to_gray
+from fmlib.augment.color import color_jitter, gaussian_blur, random_gamma, to_gray
 from fmlib.augment.draw import check_pictures, uniform
 from fmlib.augment.geometry import random_affine, random_horizontal_flip, random_resized_crop
 
@@ -21,10 +21,12 @@ class Augmentation:
         degrees, shift: bounds of turning and shifting (`random_affine`); 0 leaves them out.
         fill: brightness of what turning and shifting bring in from outside; the pictures' background.
         jitter: probability of color jitter; `strength` scales SimCLR's 0.8, 0.8, 0.8, 0.2.
+        gamma: bound of the brightness curve's bend (`random_gamma`); 0 leaves it out.
         gray: probability of dropping the color.
         blur: probability of Gaussian blur with a width of up to `blur_sigma` pixels.
 
     Source: Chen et al. 2020, appendix A; each is a switch so that the lesson can take it away.
+    Differs from the paper: turning, shifting and gamma are not in it.
     """
 
     crop: float = 0.2
@@ -34,6 +36,7 @@ class Augmentation:
     fill: float = 0.0
     jitter: float = 0.8
     strength: float = 0.5
+    gamma: float = 0.0
     gray: float = 0.2
     blur: float = 0.0
     blur_sigma: float = 1.0
@@ -44,7 +47,7 @@ class Augmentation:
         for field in ("flip", "jitter", "gray", "blur"):
             if not 0 <= getattr(self, field) <= 1:
                 raise ValueError(f"{field} is {getattr(self, field)}: expected a probability in [0, 1]")
-        for field in ("degrees", "shift", "strength"):
+        for field in ("degrees", "shift", "strength", "gamma"):
             if getattr(self, field) < 0:
                 raise ValueError(f"{field} is {getattr(self, field)}: expected 0 or more")
 
@@ -67,6 +70,8 @@ class Augmentation:
             strength = 0.8 * self.strength
             changed = color_jitter(images, generator, strength, strength, strength, min(0.5, strength / 4))
             images = sometimes(self.jitter, changed, images)
+        if self.gamma:
+            images = random_gamma(images, generator, self.gamma)
         if self.gray and images.shape[1] == 3:
             images = sometimes(self.gray, to_gray(images).expand_as(images), images)
         if self.blur:
