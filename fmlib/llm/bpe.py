@@ -120,6 +120,36 @@ def bpe_encode(ids: Sequence[int], ranks: Mapping[Pair, int]) -> list[int]:
     return ids
 
 
+def bpe_encode_long(ids: Sequence[int], ranks: Mapping[Pair, int]) -> list[int]:
+    """`bpe_encode` for words of thousands of bytes, such as a file without spaces: n log n steps in place of n².
+
+    Args:
+        ids, ranks: as in `bpe_encode`.
+
+    Returns:
+        The same token ids.
+    """
+    tokens: list[int | None] = list(ids)
+    end = len(tokens)
+    before, after = list(range(-1, end - 1)), list(range(1, end + 1))  # neighbors, past what was merged away
+    heap = [(ranks[pair], i) for i, pair in enumerate(pairwise(ids)) if pair in ranks]
+    heapq.heapify(heap)  # lowest merge first, then leftmost
+    while heap:
+        new_id, i = heapq.heappop(heap)
+        j = after[i]
+        if j == end or ranks.get((tokens[i], tokens[j])) != new_id:
+            continue  # one of the two has been merged since
+        tokens[i], tokens[j], after[i] = new_id, None, after[j]
+        if after[i] < end:
+            before[after[i]] = i
+        for left in (before[i], i):
+            if left >= 0 and after[left] < end:
+                pair = (tokens[left], tokens[after[left]])
+                if pair in ranks:
+                    heapq.heappush(heap, (ranks[pair], left))
+    return [token for token in tokens if token is not None]
+
+
 def learn_merges(words: Mapping[bytes, int], merges: int) -> list[Pair]:
     """Learn byte-pair encoding: merge the most frequent pair of neighbors, `merges` times.
 

@@ -1,4 +1,4 @@
-"""Text to numbers and back, three ways: characters, bytes, and byte-pair encoding.
+"""Text to numbers and back: byte-pair encoding as a tokenizer, beside the simpler ones of `fmlib.llm.characters`.
 
 All have `encode`, `decode`, `vocab_size` and `token_bytes`. What `encode` accepts, `decode` gives back exactly.
 """
@@ -8,122 +8,20 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import index
-from pathlib import Path
 
 import regex
 
 from fmlib._files import atomic_write_text
-from fmlib.llm.bpe import GPT2_SPLIT, Pair, bpe_encode, learn_merges, split_words
+from fmlib.llm.bpe import GPT2_SPLIT, Pair, bpe_encode, bpe_encode_long, learn_merges, split_words
+from fmlib.llm.characters import ByteTokenizer, CharTokenizer, checked, utf8
+from fmlib.llm.vocabularies import parts_of_letters, parts_of_ranks, read_json, read_merges
+
+__all__ = ["BPETokenizer", "ByteTokenizer", "CharTokenizer"]
 
 FORMAT = "fmlib-bpe-1"
 CACHED_WORDS = 2**17
-
-
-def utf8(text: str) -> bytes:
-    """A text's bytes in UTF-8.
-
-    Raises:
-        ValueError: it has a lone surrogate, half of a UTF-16 pair, which is no character.
-    """
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError(
-            f"text has the lone surrogate {text[error.start]!r} at position {error.start}, which is no character: mend it, "
-            "e.g. with text.encode('utf-16', 'surrogatepass').decode('utf-16', 'replace')"
-        ) from None
-
-
-def checked(ids: Iterable[int], vocab_size: int) -> list[int]:
-    """Token ids as whole numbers.
-
-    Raises:
-        ValueError: one is not in the vocabulary.
-    """
-    ids = [index(token) for token in ids]
-    if ids and not 0 <= min(ids) <= max(ids) < vocab_size:
-        bad = next(token for token in ids if not 0 <= token < vocab_size)
-        raise ValueError(f"token {bad} is not in the vocabulary: expected 0 to {vocab_size - 1}")
-    return ids
-
-
-class CharTokenizer:
-    """One token for each different character of a text.
-
-    Args:
-        characters: the vocabulary; the id is the place in it.
-
-    Raises:
-        ValueError: a character occurs twice.
-    """
-
-    def __init__(self, characters: str) -> None:
-        self.characters = characters
-        self._ids = {character: i for i, character in enumerate(characters)}
-        if len(self._ids) != len(characters):
-            raise ValueError(f"characters are {characters!r}: expected each of them once")
-
-    @classmethod
-    def train(cls, text: str) -> "CharTokenizer":
-        """The characters of a text, in the order of their code points."""
-        return cls("".join(sorted(set(text))))
-
-    @property
-    def vocab_size(self) -> int:
-        """How many tokens there are."""
-        return len(self.characters)
-
-    def encode(self, text: str) -> list[int]:
-        """One id for each character.
-
-        Raises:
-            ValueError: a character is not in the vocabulary.
-        """
-        try:
-            return [self._ids[character] for character in text]
-        except KeyError as error:
-            raise ValueError(
-                f"the character {error.args[0]!r} is not among the {self.vocab_size} of the vocabulary: train on "
-                "text that has it, or take bytes"
-            ) from None
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids.
-
-        Raises:
-            ValueError: an id is not in the vocabulary.
-        """
-        return "".join(self.characters[token] for token in checked(ids, self.vocab_size))
-
-    def token_bytes(self, token: int) -> bytes:
-        """What a token stands for, in UTF-8."""
-        return utf8(self.decode([token]))
-
-
-class ByteTokenizer:
-    """One token for each byte of UTF-8: 256 tokens for all texts in the world."""
-
-    vocab_size = 256
-
-    def encode(self, text: str) -> list[int]:
-        """One id for each byte.
-
-        Raises:
-            ValueError: the text has a lone surrogate.
-        """
-        return list(utf8(text))
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids; bytes that are not UTF-8 become U+FFFD, the replacement character.
-
-        Raises:
-            ValueError: an id is not in the vocabulary.
-        """
-        return bytes(checked(ids, 256)).decode("utf-8", errors="replace")
-
-    def token_bytes(self, token: int) -> bytes:
-        """The byte that a token stands for."""
-        return bytes(checked([token], 256))
+LONG_WORD = 100  # characters; shorter words are faster without a heap
+END_OF_TEXT = "<|endoftext|>"
 
 
 class BPETokenizer:
@@ -134,7 +32,8 @@ class BPETokenizer:
         special_tokens: their texts, e.g. ``("<|endoftext|>",)``. They mark what is not text, such as the end of a
             document; `encode` makes them only when told to. Their ids come after all others, or are those of a mapping.
         pattern: of the words that no merge crosses.
-        order: the id of each byte and then of what each merge makes, where these are not 0, 1, 2, ...
+        order: for each byte and then for what each merge makes its id, where these are not 0, 1, 2, ...; None for a byte
+            that the vocabulary lacks.
 
     Raises:
         ValueError: the parts do not fit together.
@@ -147,48 +46,47 @@ class BPETokenizer:
         merges: Sequence[Pair],
         special_tokens: Sequence[str] | Mapping[str, int] = (),
         pattern: str = GPT2_SPLIT,
-        order: Sequence[int] | None = None,
+        order: Sequence[int | None] | None = None,
     ) -> None:
         self.merges = [(left, right) for left, right in merges]
         self.pattern = pattern
-        self._spelled = _spell(self.merges)
-        self._order = list(range(len(self._spelled))) if order is None else list(order)
+        spelled = _spell(self.merges)
+        self._order = list(range(len(spelled))) if order is None else list(order)
         if not isinstance(special_tokens, Mapping):
-            special_tokens = {text: len(self._spelled) + i for i, text in enumerate(special_tokens)}
+            special_tokens = {text: len(spelled) + i for i, text in enumerate(special_tokens)}
         self.special_tokens = dict(special_tokens)
-        self._bytes = dict(zip(self._order, self._spelled, strict=False))
+        self._check(len(spelled))
+        self._bytes = {token: spelling for token, spelling in zip(self._order, spelled, strict=True)}
         self._bytes |= {token: utf8(text) for text, token in self.special_tokens.items()}
-        self._check()
+        self._bytes.pop(None, None)
         self._ranks = {pair: 256 + i for i, pair in enumerate(self.merges)}
         longest_first = sorted(self.special_tokens, key=len, reverse=True)
         self._special = regex.compile("|".join(map(regex.escape, longest_first))) if longest_first else None
         self._cache: dict[str, list[int]] = {}
 
-    def _check(self) -> None:
-        if len(self._order) != len(self._spelled):
+    def _check(self, made: int) -> None:
+        if len(self._order) != made:
             raise ValueError(
-                f"order has {len(self._order)} ids: expected {len(self._spelled)}, one for each byte and each merge"
+                f"order has {len(self._order)} ids: expected {made}, for 256 bytes and each merge"
             )
         if "" in self.special_tokens:
             raise ValueError("a special token is empty: expected text such as '<|endoftext|>'")
-        if sorted(self._bytes) != list(range(len(self._spelled) + len(self.special_tokens))):
-            count = len(self._spelled) + len(self.special_tokens)
+        ids = [token for token in self._order if token is not None] + list(self.special_tokens.values())
+        if sorted(ids) != list(range(len(ids))):
+            raise ValueError(f"the ids of all tokens are not 0 to {len(ids) - 1}, each of them once")
+        probe = "a1 b! \u00e9\u4e2d\n\t\u00a0 9"
+        try:
+            whole = "".join(split_words(probe, self.pattern)) == probe
+        except (TypeError, regex.error) as error:  # pieces that are tuples come from groups
+            raise ValueError(f"pattern {self.pattern!r} cannot be used: {error}") from error
+        if not whole:
             raise ValueError(
-                f"the ids of tokens and special tokens are not 0 to {count - 1}, each of them once"
+                f"pattern {self.pattern!r} leaves out characters: its pieces must give back any text"
             )
-        for probe in ("a b\n", " \u00e9 9!\t"):
-            if "".join(split_words(probe, self.pattern)) != probe:
-                raise ValueError(
-                    f"pattern {self.pattern!r} leaves out characters, or has groups that capture"
-                )
 
     @classmethod
     def train(
-        cls,
-        text: str,
-        vocab_size: int,
-        special_tokens: Sequence[str] = (),
-        pattern: str = GPT2_SPLIT,
+        cls, text: str, vocab_size: int, special_tokens: Sequence[str] = (), pattern: str = GPT2_SPLIT
     ) -> "BPETokenizer":
         """Learn the merges from a text.
 
@@ -206,82 +104,62 @@ class BPETokenizer:
                 f"vocab_size is {vocab_size}: expected {256 + len(special_tokens)} or more, for 256 bytes "
                 f"and {len(special_tokens)} special tokens"
             )
-        start = cls((), special_tokens, pattern)
-        words = Counter(
-            word
-            for part, is_special in start._parts(text, True)
-            if not is_special
-            for word in split_words(part, pattern)
-        )
-        return cls(
-            learn_merges({utf8(word): n for word, n in words.items()}, merges), special_tokens, pattern
-        )
+        parts = cls((), special_tokens, pattern)._parts(text, allowed_special=True)
+        words = Counter(word for part, special in parts if not special for word in split_words(part, pattern))
+        learned = learn_merges({utf8(word): count for word, count in words.items()}, merges)
+        return cls(learned, special_tokens, pattern)
 
     @classmethod
     def from_ranks(
-        cls,
-        ranks: Mapping[bytes, int],
-        special_tokens: Mapping[str, int] | None = None,
-        pattern: str = GPT2_SPLIT,
+        cls, ranks: Mapping[bytes, int], special_tokens: Mapping[str, int], pattern: str = GPT2_SPLIT
     ) -> "BPETokenizer":
         """Take over a vocabulary as `tiktoken` has it: the bytes of each token -> its id, which is its rank, too.
 
         Raises:
-            ValueError: a byte is missing, or a token that no merge of two earlier ones makes.
+            ValueError: a token is not made of two earlier ones, or ids are missing.
         """
-        order = sorted(ranks, key=lambda token: (len(token) > 1, ranks[token]))
-        if order[:256] != sorted(order[:256], key=ranks.get) or {*order[:256]} != {
-            bytes([b]) for b in range(256)
-        }:
-            raise ValueError("ranks lack single bytes: expected all 256, or some texts could not be encoded")
-        known = {token: (token[0] if i < 256 else i) for i, token in enumerate(order)}
-        merges: list[Pair] = []
-        made: dict[Pair, int] = {}
-        for token in order[256:]:
-            parts = bpe_encode(token, made)
-            if len(parts) != 2:
-                raise ValueError(f"the token {token!r} is not made of two earlier ones, but of {len(parts)}")
-            made[tuple(parts)] = known[token]
-            merges.append((parts[0], parts[1]))
-        ids = [ranks[bytes([byte])] for byte in range(256)] + [ranks[token] for token in order[256:]]
-        return cls(merges, special_tokens or {}, pattern, ids)
+        merges, order = parts_of_ranks(ranks)
+        return cls(merges, special_tokens, pattern, order)
 
     @classmethod
-    def from_gpt2(
+    def from_letters(
         cls,
-        vocab: str | os.PathLike,
-        merges: str | os.PathLike,
-        special_tokens: Sequence[str] = ("<|endoftext|>",),
+        vocabulary: Mapping[str, int],
+        merges: Sequence[tuple[str, str]],
+        special_tokens: Sequence[str] = (END_OF_TEXT,),
         pattern: str = GPT2_SPLIT,
     ) -> "BPETokenizer":
-        """Load a tokenizer from the two files that GPT-2 was published with.
+        """Take over a vocabulary whose tokens are written in letters, one for each byte (`vocabularies.byte_letters`).
 
         Args:
-            vocab: vocab.json, from each token, its bytes written as letters, to its id.
-            merges: merges.txt, two such tokens a line.
+            vocabulary: token -> id.
+            merges: pairs of tokens in the order in which they are applied.
             special_tokens: which tokens of the vocabulary are not text.
             pattern: as in the class.
 
         Raises:
-            ValueError: the files are not of this form or do not fit together; names the file.
+            ValueError: the parts do not fit together.
         """
-        table = _read_json(vocab)
-        lines = Path(merges).read_text(encoding="utf-8").split("\n")
-        pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
-        letters = byte_letters()
-        names = [letters[byte] for byte in range(256)]
-        canonical = {name: i for i, name in enumerate(names)}
-        learned: list[Pair] = []
+        missing = [text for text in special_tokens if text not in vocabulary]
+        if missing:
+            raise ValueError(
+                f"the special tokens {missing} are not in the vocabulary of {len(vocabulary)} tokens"
+            )
+        pairs, order = parts_of_letters(vocabulary, merges)
+        return cls(pairs, {text: vocabulary[text] for text in special_tokens}, pattern, order)
+
+    @classmethod
+    def from_gpt2(cls, vocab: str | os.PathLike, merges: str | os.PathLike) -> "BPETokenizer":
+        """Load the two files that GPT-2 was published with, vocab.json and merges.txt.
+
+        Raises:
+            ValueError: the files are not of this form or do not fit together; names the file.
+            OSError: they cannot be read.
+        """
         try:
-            for left, right in pairs:
-                learned.append((canonical[left], canonical[right]))
-                names.append(left + right)
-                canonical.setdefault(left + right, len(names) - 1)
-            special = {text: table[text] for text in special_tokens}
-            order = [table[name] for name in names]
-        except (KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"{os.fspath(merges)} does not fit {os.fspath(vocab)}: {error!r}") from error
-        return cls(learned, special, pattern, order)
+            return cls.from_letters(read_json(vocab), read_merges(merges))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{os.fspath(vocab)} and {os.fspath(merges)} do not fit: {error}") from error
 
     @property
     def vocab_size(self) -> int:
@@ -305,21 +183,30 @@ class BPETokenizer:
                 wrote, who could otherwise end your document: then it is cut like any other text.
 
         Raises:
-            ValueError: the text has a lone surrogate.
+            ValueError: the text has a lone surrogate, or a byte that the vocabulary lacks.
         """
         ids: list[int] = []
         cache = self._cache
-        for part, is_special in self._parts(text, allowed_special):
-            if is_special:
+        for part, special in self._parts(text, allowed_special):
+            if special:
                 ids.append(self.special_tokens[part])
                 continue
             for word in split_words(part, self.pattern):
                 known = cache.get(word)
                 if known is None:
-                    known = [self._order[token] for token in bpe_encode(utf8(word), self._ranks)]
+                    known = self._encode_word(word)
                     if len(cache) < CACHED_WORDS:
                         cache[word] = known
                 ids.extend(known)
+        return ids
+
+    def _encode_word(self, word: str) -> list[int]:
+        encode = bpe_encode_long if len(word) > LONG_WORD else bpe_encode
+        ids = [self._order[token] for token in encode(utf8(word), self._ranks)]
+        if None in ids:
+            raise ValueError(
+                f"{word!r} has a byte that is not in the vocabulary: this tokenizer cannot write it"
+            )
         return ids
 
     def _parts(self, text: str, allowed_special: bool) -> list[tuple[str, bool]]:
@@ -342,9 +229,8 @@ class BPETokenizer:
         Raises:
             ValueError: an id is not in the vocabulary.
         """
-        return b"".join(self._bytes[token] for token in checked(ids, self.vocab_size)).decode(
-            "utf-8", errors="replace"
-        )
+        spelled = b"".join(self._bytes[token] for token in checked(ids, self.vocab_size))
+        return spelled.decode("utf-8", errors="replace")
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything into a JSON file, whole or not at all.
@@ -352,32 +238,39 @@ class BPETokenizer:
         Raises:
             OSError: the file cannot be written.
         """
-        content = {
-            "format": FORMAT,
-            "pattern": self.pattern,
-            "special_tokens": self.special_tokens,
-            "merges": self.merges,
-            "order": None if self._order == sorted(self._order) else self._order,
-        }
-        atomic_write_text(path, json.dumps(content, ensure_ascii=True) + "\n")
+        names = ("pattern", "special_tokens", "merges", "order")
+        content = {"format": FORMAT, **dict(zip(names, self._state(), strict=True))}
+        atomic_write_text(path, json.dumps(content) + "\n")
+
+    def _state(self) -> tuple:
+        return self.pattern, self.special_tokens, self.merges, self._order
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, BPETokenizer) and self._state() == other._state()
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        return f"BPETokenizer({self.vocab_size:,} tokens, {len(self.special_tokens)} of them special)"
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "BPETokenizer":
         """Read what `save` wrote.
 
         Raises:
-            ValueError: the file is not of this form; names the file.
+            ValueError: the file is not of this form; names it.
             OSError: it cannot be read.
         """
-        content = _read_json(path)
+        content = read_json(path)
         if content.get("format") != FORMAT:
             raise ValueError(f"{os.fspath(path)} has format {content.get('format')!r}: expected {FORMAT!r}")
         try:
-            special = {str(text): index(token) for text, token in content["special_tokens"].items()}
+            special = {text: index(token) for text, token in content["special_tokens"].items()}
             merges = [(index(left), index(right)) for left, right in content["merges"]]
-            return cls(merges, special, content["pattern"], content["order"])
-        except (KeyError, TypeError, ValueError, AttributeError, regex.error) as error:
-            raise ValueError(f"{os.fspath(path)} is no whole tokenizer: {error!r}") from error
+            order = [token if token is None else index(token) for token in content["order"]]
+            return cls(merges, special, content["pattern"], order)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"{os.fspath(path)} is no whole tokenizer: {error}") from error
 
 
 def _spell(merges: Sequence[Pair]) -> list[bytes]:
@@ -386,32 +279,10 @@ def _spell(merges: Sequence[Pair]) -> list[bytes]:
     for i, (left, right) in enumerate(merges):
         if not (0 <= left < len(spelled) and 0 <= right < len(spelled)):
             raise ValueError(
-                f"merge {i} is of ({left}, {right}): expected tokens made before it, 0 to {255 + i}"
+                f"merge {i} is of ({left}, {right}): expected two of 0 to {255 + i}, made before it"
             )
         spelled.append(spelled[left] + spelled[right])
     if len(set(spelled)) != len(spelled):
-        twice = next(token for token, n in Counter(spelled).items() if n > 1)
+        twice = next(token for token, count in Counter(spelled).items() if count > 1)
         raise ValueError(f"two merges make {twice!r}: expected every token once")
     return spelled
-
-
-def _read_json(path: str | os.PathLike) -> dict:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{os.fspath(path)} is not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{os.fspath(path)} holds a {type(content).__name__}: expected a JSON object")
-    return content
-
-
-def byte_letters() -> dict[int, str]:
-    """The letter that GPT-2's files write for each byte, since JSON cannot hold bytes.
-
-    Printable bytes stand for themselves; the others, in order, for the letters from U+0100 on: a space is Ġ.
-
-    Source: the released code of GPT-2, `bytes_to_unicode`.
-    """
-    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {b: chr(b) for b in printable} | {b: chr(256 + i) for i, b in enumerate(others)}
