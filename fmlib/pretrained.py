@@ -178,7 +178,7 @@ def weight_files(folder: Path) -> list[Path]:
     if indices:
         try:
             names = sorted(set(json.loads(indices[0].read_text(encoding="utf-8"))["weight_map"].values()))
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{indices[0]} is no index of a checkpoint ({error!r})") from error
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:

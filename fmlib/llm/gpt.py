@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fmlib.llm.gpt2_checkpoint import read_gpt2
 from fmlib.llm.gpt_config import GPTConfig, count_parameters, flops_per_token, parameter_count
 from fmlib.llm.next_token import IGNORED, check_tokens, next_token_loss
-from fmlib.pretrained import load_tensors
+from fmlib.pretrained import CheckpointError, load_tensors
 from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh
 
 __all__ = [
@@ -144,6 +144,10 @@ def load_gpt2(source: str | os.PathLike = "openai-community/gpt2") -> GPT:
         CheckpointError: not found, not whole, not a GPT-2, or tensors that do not fit.
     """
     sizes, tensors = read_gpt2(source)
-    model = GPT(GPTConfig(**sizes))
+    try:
+        config = GPTConfig(**sizes)
+    except ValueError as error:
+        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
+    model = GPT(config)
     load_tensors(model, tensors)
     return model.eval()
