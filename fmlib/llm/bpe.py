@@ -150,19 +150,20 @@ def bpe_encode_long(ids: Sequence[int], ranks: Mapping[Pair, int]) -> list[int]:
     return [token for token in tokens if token is not None]
 
 
-def learn_merges(words: Mapping[bytes, int], merges: int) -> list[Pair]:
+def learn_merges(words: Mapping[Sequence[int], int], merges: int, first_id: int = 256) -> list[Pair]:
     """Learn byte-pair encoding: merge the most frequent pair of neighbors, `merges` times.
 
     The definition counts all pairs again after every merge. Here the counts are kept, with an index from each pair to the
     words that hold it, so that a merge touches only those; the result is the same.
 
     Args:
-        words: each different word, in UTF-8 -> how often it occurs.
+        words: each different word as its ids, e.g. its bytes in UTF-8 -> how often it occurs.
         merges: how many merges to learn.
+        first_id: the id that the first merge makes; those in the words are lower.
 
     Returns:
-        The pairs in the order in which they were merged. Ids below 256 are bytes; merge i makes the token 256 + i. Of pairs
-        that are equally frequent the one with the smaller ids is merged first.
+        The pairs in the order in which they were merged; merge i makes the token first_id + i. Of pairs that are equally
+        frequent the one with the smaller ids is merged first.
 
     Raises:
         ValueError: the words run out of pairs before that.
@@ -187,7 +188,7 @@ def learn_merges(words: Mapping[bytes, int], merges: int) -> list[Pair]:
                 "give more text, or a smaller vocabulary"
             )
         best = heap[0][1]
-        new_id = 256 + len(learned)
+        new_id = first_id + len(learned)
         learned.append(best)
         changed: Counter[Pair] = Counter()
         for index in holders.pop(best):

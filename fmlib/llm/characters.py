@@ -2,6 +2,25 @@
 
 from collections.abc import Iterable
 from operator import index
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class Tokenizer(Protocol):
+    """What every tokenizer of this chapter can do."""
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are; their ids are 0 to vocab_size - 1."""
+
+    def encode(self, text: str) -> list[int]:
+        """A text as token ids."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids."""
+
+    def token_bytes(self, token: int) -> bytes:
+        """What a token stands for."""
 
 
 def utf8(text: str) -> bytes:
