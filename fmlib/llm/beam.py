@@ -43,12 +43,12 @@ def beam_search(
     if not isinstance(beams, int) or beams < 1:
         raise ValueError(f"beams is {beams!r}: expected a whole number of at least 1 (common: 4 to 10)")
     with evaluating(model), torch.no_grad():
-        rows = [_search(model, row, beams, max_new_tokens, length_penalty, set(stop)) for row in tokens]
+        rows = [search_row(model, row, beams, max_new_tokens, length_penalty, set(stop)) for row in tokens]
     longest = max(len(row) for row in rows)
     return torch.stack([torch.cat([row, row[-1:].expand(longest - len(row))]) for row in rows])
 
 
-def _search(
+def search_row(
     model: nn.Module,
     prompt: Tensor,
     beams: int,
@@ -56,6 +56,7 @@ def _search(
     length_penalty: float,
     stop: set[int],
 ) -> Tensor:
+    """The best continuation found of one prompt [length]; see `beam_search`."""
     texts = prompt.repeat(beams, 1)  # [beams, length so far]
     scores = torch.full((beams,), float("-inf"), device=prompt.device)
     scores[0] = 0.0  # the beams are alike at first: one of them has all the candidates

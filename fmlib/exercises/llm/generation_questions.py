@@ -6,11 +6,11 @@ from fmlib.exercises.quizzes import Choice, Question, Quiz
 NUCLEUS_SIZE = Prediction(
     name="nucleus_size",
     chapter="llm",
-    question="On held-out plays, how many of the model's 1,024 tokens does it take, on average, to hold 90 % of "
-    "the probability?",
-    explanation="An average hides what matters here. Inside a name or after a common beginning one or two tokens are "
-    "enough; at the start of a sentence it takes many times the average. A fixed k is too wide in the first place and "
-    "too narrow in the second; top-p follows the model.",
+    question="On held-out plays, how many tokens does it take, on average, to hold 90 % of the probability of "
+    "what comes next?",
+    explanation="An average hides what matters here. Where a word is half written, one or two tokens are often enough; "
+    "where a new one begins, it may take hundreds. A fixed k is too wide in the first place and too narrow in the "
+    "second; top-p follows the model.",
     close=0.25,
 )
 
