@@ -11,6 +11,7 @@ from fmlib.llm.beam import beam_search
 from fmlib.llm.generation import generate, next_logits, pad_left, stream
 from fmlib.llm.gpt import GPT, GPTConfig, load_gpt2
 from fmlib.llm.next_token import next_token_loss
+from fmlib.llm.one_token import LARGEST_DIM, OneTokenStep, can_be_fused
 from fmlib.llm.sampling import (
     Sampling,
     apply_temperature,
@@ -392,6 +393,59 @@ class TestGenerate:
             alone = beam_search(model, row[None], 3, 10, stop=(4, 9))[0]
             assert torch.equal(got[: len(alone)], alone)
             assert (got[len(alone) :] == alone[-1]).all()
+
+
+class TestOneTokenStep:
+    @pytest.mark.parametrize("bias", [True, False])
+    @pytest.mark.parametrize("batch", [1, 3])
+    def test_it_gives_the_models_own_logits(self, bias, batch):
+        config = GPTConfig(vocab_size=VOCAB, max_length=12, layers=2, heads=2, dim=16, bias=bias)
+        model = loud(GPT(config).double()).eval()
+        tokens = torch.randint(0, VOCAB, (batch, 12), generator=seeded())
+        step, cache = OneTokenStep(model), model.make_cache(batch)
+        for end in range(1, 13):
+            with torch.no_grad():
+                got, expected = step(tokens[:, end - 1], cache), next_logits(model, tokens[:, :end])
+            torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
+
+    def test_a_plain_gpt_is_written_with_it(self, model, prompt, monkeypatch):
+        steps = []
+        own = OneTokenStep.__call__
+        monkeypatch.setattr(OneTokenStep, "__call__", lambda s, t, c: steps.append(len(t)) or own(s, t, c))
+        generate(model, prompt, 5)
+        assert steps == [3] * 4
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda m: setattr(
+                m.blocks[0].attention, "query", torch.nn.Sequential(m.blocks[0].attention.query)
+            ),
+            lambda m: setattr(m.blocks[1].mlp, "forward", lambda x: 0 * x),
+            lambda m: m.blocks[0].mlp.register_forward_hook(lambda module, args, output: 0 * output),
+            lambda m: m.blocks[0].register_forward_pre_hook(lambda module, args: None),
+            lambda m: setattr(m.blocks[0].attention, "maps", []),
+            lambda m: setattr(m.blocks[0], "pre_norm", False),
+            lambda m: torch.nn.utils.parametrizations.weight_norm(m.blocks[0].mlp.expand),
+        ],
+        ids=["wrapped", "replaced", "hook", "pre-hook", "watched", "post-norm", "parametrized"],
+    )
+    def test_a_changed_model_is_written_as_it_is(self, model, prompt, change, refuses):
+        assert can_be_fused(model)
+        change(model)
+        assert not can_be_fused(model)
+        with refuses(ValueError, "not a plain, small GPT"):
+            OneTokenStep(model)
+        assert torch.equal(generate(model, prompt, 9), generate(model, prompt, 9, use_cache=False))
+
+    def test_it_follows_the_weights(self, model, prompt):
+        generate(model, prompt, 9)
+        loud(model, seed=9)
+        assert torch.equal(generate(model, prompt, 9), generate(model, prompt, 9, use_cache=False))
+
+    def test_large_models_are_not_copied(self):
+        with torch.device("meta"):
+            assert not can_be_fused(GPT(GPTConfig(VOCAB, layers=1, heads=1, dim=LARGEST_DIM + 1)))
 
 
 class TestBadRequests:
