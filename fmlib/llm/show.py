@@ -1,10 +1,12 @@
 """Text as its tokens: each in a box of its own, so that the borders show without color, too."""
 
 import html
+import re
 from collections.abc import Iterable
+from typing import Any
 
 from fmlib.llm.characters import Tokenizer
-from fmlib.viz import HTML
+from fmlib.viz import HTML, use_style
 
 # Light backgrounds under dark letters, and a border: readable on a white and on a black page.
 SHADES = ("#dbe4ff", "#ffe8cc", "#d3f9d8", "#f3d9fa", "#ffdeeb")
@@ -67,3 +69,49 @@ def color_tokens(tokenizer: Tokenizer, text: str, ids: Iterable[int] | None = No
 
 def _spoken(spelled: list[str], rest: str) -> str:
     return "|" + "|".join(spelled) + "|" + rest
+
+
+def draw_tokens(tokenizer: Tokenizer, text: str, title: str, columns: int = 60) -> Any:
+    """`color_tokens` as a figure, for a slider.
+
+    Args:
+        tokenizer: any.
+        text: to cut; whole lines of it are at most `columns` long, or they are broken.
+        title: of the figure.
+        columns: letters a line.
+
+    Returns:
+        The matplotlib figure; its size depends on the text alone, so that figures of two tokenizers fit each other.
+    """
+    import matplotlib.pyplot as plt
+
+    use_style()
+    rows = sum(1 + len(line) // columns for line in text.split("\n"))
+    figure, axes = plt.subplots(figsize=(0.115 * columns, 0.32 * rows + 0.5))
+    row = column = 0
+    for i, token in enumerate(tokenizer.encode(text)):
+        for part in re.split(r"(?<=⏎)", token_text(tokenizer.token_bytes(token))):
+            if not part:
+                continue
+            if column + len(part) > columns + 1:
+                row, column = row + 1, 0
+            axes.add_patch(
+                plt.Rectangle(
+                    (column + 0.06, row + 0.08),
+                    len(part) - 0.12,
+                    0.84,
+                    fc=SHADES[i % len(SHADES)],
+                    ec="#495057",
+                    lw=0.8,
+                )
+            )
+            for place, letter in enumerate(
+                part
+            ):  # one by one: every letter in its own cell, whatever the font
+                axes.text(
+                    column + place + 0.5, row + 0.53, letter, ha="center", va="center", family="monospace"
+                )
+            row, column = (row + 1, 0) if part.endswith("⏎") else (row, column + len(part))
+    axes.set(xlim=(0, columns + 1), ylim=(rows, 0), title=title)
+    axes.axis("off")
+    return figure

@@ -138,6 +138,8 @@ class WordPieceTokenizer:
     def encode(self, text: str) -> list[int]:
         """A text as token ids, without ``[CLS]`` and ``[SEP]``, which the model's input adds.
 
+        ``[SEP]`` and the like in the text stay text; take the ids from `special_tokens`.
+
         Raises:
             ValueError: the text has a lone surrogate.
         """

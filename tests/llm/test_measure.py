@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fmlib.llm.measure import bigram_nats, bits_per_character, characters_per_token, unigram_nats
-from fmlib.llm.show import color_tokens, token_text
+from fmlib.llm.show import color_tokens, draw_tokens, token_text
 from fmlib.llm.tokenizer import BPETokenizer, ByteTokenizer
 
 ids = st.lists(st.integers(0, 4), min_size=1, max_size=30).map(np.array)
@@ -80,3 +80,11 @@ class TestShown:
     def test_parts_of_a_character_are_shown_as_bytes(self):
         assert token_text("é".encode()[:1]) == "<C3>"
         assert token_text(b" a\x00\t") == "·a<U+0000>⇥"
+
+    def test_two_tokenizers_draw_figures_of_one_size(self):
+        tokenizer = BPETokenizer.train("the the the", 258)
+        sizes = [
+            draw_tokens(t, "the end\nof it", "x").get_size_inches() for t in (tokenizer, ByteTokenizer())
+        ]
+        assert np.array_equal(*sizes)
+        assert len(draw_tokens(tokenizer, "the end", "x").axes[0].patches) == len(tokenizer.encode("the end"))

@@ -90,7 +90,7 @@ This encoder merges whatever pair it meets, from left to right, until none is le
 text, so nobody noticed. But it cuts other tokens than the tokenizer that the model was trained with, and more of them: some
 the model has hardly ever seen. Find out why, and mend it. `ids` are the bytes of one word;
 `ranks` maps a pair `(left, right)` to the id of the token that it becomes, and the merge that was
-learned earlier has the lower id. `merge_pair(ids, pair, new_id)` of the previous exercise is at hand if you solved it.
+learned earlier has the lower id. `bpe.merge_pair(ids, pair, new_id)` merges a pair everywhere in a word.
 """,
     starter=LEFT_TO_RIGHT,
     reference=bpe_encode,
