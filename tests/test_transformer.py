@@ -192,6 +192,7 @@ def test_heads_are_cut_from_neighboring_features():
     assert torch.equal(split_heads(x, 2)[1, 1], x[1, :, 2:])
 
 
+@settings(deadline=None)
 @given(batch=st.integers(1, 3), length=st.integers(1, 5), heads=st.integers(1, 4), size=st.integers(1, 4))
 def test_merging_undoes_splitting(batch, length, heads, size):
     x = torch.randn(batch, length, heads * size)
