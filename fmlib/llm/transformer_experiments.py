@@ -45,7 +45,7 @@ class Recipe:
         """The lesson's run."""
         return scale.pick(
             smoke=cls(dim=16, max_length=32, steps=20, batch_size=8),
-            cpu=cls(steps=1200),
+            cpu=cls(steps=1600, rate=6e-3),
             gpu=cls(layers=8, heads=8, dim=384, max_length=256, steps=5000, batch_size=64, rate=1e-3),
         )
 
