@@ -16,12 +16,16 @@ sys.path.insert(0, str(Path(__file__).parent))
 jaxtyping.install_import_hook("fmlib", "typecheck.check")
 
 import torch  # noqa: E402
+from hypothesis import settings  # noqa: E402
 
 import fmlib  # noqa: E402, F401  before torchvision and whoever imports it: it mends it beside a CPU-only torch
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 torch.set_num_threads(1)
+# On shared cores a slow example is no failure; and a failure must come again when the test does.
+settings.register_profile("book", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("book")
 
 
 @pytest.fixture(autouse=True)

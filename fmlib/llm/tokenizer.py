@@ -238,9 +238,12 @@ class BPETokenizer:
         Raises:
             OSError: the file cannot be written.
         """
+        atomic_write_text(path, json.dumps(self.to_json()) + "\n")
+
+    def to_json(self) -> dict:
+        """All that the tokenizer is, ready for JSON."""
         names = ("pattern", "special_tokens", "merges", "order")
-        content = {"format": FORMAT, **dict(zip(names, self._state(), strict=True))}
-        atomic_write_text(path, json.dumps(content) + "\n")
+        return {"format": FORMAT, **dict(zip(names, self._state(), strict=True))}
 
     def _state(self) -> tuple:
         return self.pattern, self.special_tokens, self.merges, self._order
@@ -261,16 +264,27 @@ class BPETokenizer:
             ValueError: the file is not of this form; names it.
             OSError: it cannot be read.
         """
-        content = read_json(path)
+        try:
+            return cls.from_json(read_json(path))
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
+
+    @classmethod
+    def from_json(cls, content: Mapping) -> "BPETokenizer":
+        """Make again what `to_json` took apart.
+
+        Raises:
+            ValueError: another format, or parts that are missing or do not fit.
+        """
         if content.get("format") != FORMAT:
-            raise ValueError(f"{os.fspath(path)} has format {content.get('format')!r}: expected {FORMAT!r}")
+            raise ValueError(f"the tokenizer has format {content.get('format')!r}: expected {FORMAT!r}")
         try:
             special = {text: index(token) for text, token in content["special_tokens"].items()}
             merges = [(index(left), index(right)) for left, right in content["merges"]]
             order = [token if token is None else index(token) for token in content["order"]]
             return cls(merges, special, content["pattern"], order)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{os.fspath(path)} is no whole tokenizer: {error}") from error
+            raise ValueError(f"this is no whole tokenizer: {error}") from error
 
 
 def _spell(merges: Sequence[Pair]) -> list[bytes]:

@@ -1,0 +1,180 @@
+"""Pretraining: a GPT learns to guess the next token of a text.
+
+Everything that a run depends on is in a `Recipe`; the lesson, the embedded checkpoint and the command line use the same one.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Integer
+from torch import Tensor, nn
+
+from fmlib import scale
+from fmlib.llm.gpt import GPT
+from fmlib.llm.gpt_config import GPTConfig
+from fmlib.llm.measure import bits_per_character
+from fmlib.llm.next_token import next_token_loss
+from fmlib.llm.text_data import TextBatches
+from fmlib.train import History, fit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Numbers of a pretraining run.
+
+    Args:
+        model: sizes of the GPT; it is trained on pieces of max_length + 1 tokens.
+        steps, batch_size: tokens seen are steps · batch_size · max_length.
+        rate: highest learning rate.
+        weight_decay: of matrices and embeddings.
+        betas: AdamW's; the second forgets faster than the default, as is usual for language models.
+    """
+
+    model: GPTConfig
+    steps: int
+    batch_size: int = 16
+    rate: float = 3e-3
+    weight_decay: float = 0.1
+    betas: tuple[float, float] = (0.9, 0.95)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the run sees."""
+        return self.steps * self.batch_size * self.model.max_length
+
+    @classmethod
+    def shakespeare(cls, vocab_size: int = 1024) -> "Recipe":
+        """The run that the lesson on pretraining is about, at the scale in force."""
+        return cls(
+            model=scale.pick(
+                smoke=GPTConfig(vocab_size, max_length=32, layers=2, heads=2, dim=32),
+                cpu=GPTConfig(vocab_size, max_length=256, layers=4, heads=4, dim=128),
+                gpu=GPTConfig(vocab_size, max_length=256, layers=8, heads=8, dim=512, dropout=0.2),
+            ),
+            steps=scale.pick(smoke=4, cpu=2000, gpu=5000),
+            batch_size=scale.pick(smoke=4, cpu=12, gpu=64),
+        )
+
+
+def make_optimizer(recipe: Recipe) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
+    """Parameters -> AdamW with decay on matrices and none on biases and norms (Loshchilov & Hutter 2019)."""
+
+    def make(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        every = list(parameters)
+        groups = [
+            {"params": [p for p in every if p.ndim > 1], "weight_decay": recipe.weight_decay},
+            {"params": [p for p in every if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.rate, betas=recipe.betas)
+
+    return make
+
+
+def make_gpt(config: GPTConfig, seed: int) -> GPT:
+    """A GPT with the weights of a seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return GPT(config)
+
+
+def train_gpt(
+    tokens: Integer[Tensor, "text"], recipe: Recipe, seed: int = 0, model: GPT | None = None, **options: Any
+) -> tuple[GPT, History]:
+    """Train a GPT on a text.
+
+    Args:
+        tokens: the text.
+        recipe: the numbers.
+        seed: of weights, batches and dropout.
+        model: to go on with; a new one by default.
+        **options: passed to `fit`, e.g. `measure` or `checkpoint`.
+
+    Raises:
+        TypeError, ValueError: see `TextBatches` and `fit`.
+    """
+    model = model if model is not None else make_gpt(recipe.model, seed)
+    batches = TextBatches(tokens, length=recipe.model.max_length + 1, batch_size=recipe.batch_size, seed=seed)
+
+    def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
+        return next_token_loss(model(batch[:, :-1]), batch)
+
+    history = fit(
+        model,
+        batches,
+        loss,
+        steps=recipe.steps,
+        rate=recipe.rate,
+        optimizer=make_optimizer(recipe),
+        seed=seed,
+        **options,
+    )
+    return model, history
+
+
+@torch.no_grad()
+def surprise_of_text(
+    model: GPT, tokens: Integer[Tensor, "text"], batch_size: int = 32
+) -> Float[Tensor, "text_but_one"]:
+    """Nats of every token but the first, each seen with at least half a window of what stands before it.
+
+    Windows of max_length positions move on by half their length, and only the new half of each is counted; at the
+    beginning of the text there is less to see. So every token counts once, and few of them are judged nearly blind.
+
+    Args:
+        model: left in the mode in which it came.
+        tokens: the text, at least 2.
+        batch_size: windows at a time.
+
+    Returns:
+        float32 [len(tokens) - 1], on the CPU; its sum is the nats of the text.
+
+    Raises:
+        ValueError: fewer than two tokens.
+    """
+    if tokens.ndim != 1 or len(tokens) < 2:
+        raise ValueError(f"tokens have shape {tuple(tokens.shape)}: expected one row of at least 2")
+    window = model.config.max_length
+    stride = max(1, window // 2)
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    found = torch.empty(len(tokens) - 1)
+    # Window k reads tokens[start : start + window] and is asked for those behind position `done`.
+    starts = [0, *range(stride, len(tokens) - 1 - (window - stride), stride)]
+    try:
+        by_length: dict[int, list[int]] = {}
+        for start in starts:
+            by_length.setdefault(min(window, len(tokens) - 1 - start), []).append(start)
+        for length, same in by_length.items():
+            for first in range(0, len(same), batch_size):
+                rows = same[first : first + batch_size]
+                pieces = torch.stack([tokens[s : s + length + 1] for s in rows]).long().to(device)
+                logits = model(pieces[:, :-1]).float()
+                nats = nn.functional.cross_entropy(
+                    logits.flatten(0, 1), pieces[:, 1:].flatten(), reduction="none"
+                )
+                for start, row in zip(rows, nats.view(len(rows), length).cpu(), strict=True):
+                    new = 0 if start == 0 else window - stride
+                    found[start + new : start + length] = row[new:]
+    finally:
+        model.train(training)
+    return found
+
+
+def text_bits_per_character(model: GPT, tokenizer: Any, text: str, batch_size: int = 32) -> float:
+    """Bits that a language model needs for each character of a text; tokenizers may differ, so compare in this.
+
+    Args:
+        model: trained on this tokenizer's tokens.
+        tokenizer: with `encode`.
+        text: of at least two tokens; the first is charged log2 of the vocabulary's size.
+
+    Raises:
+        ValueError: a text of fewer than two tokens.
+    """
+    tokens = torch.tensor(tokenizer.encode(text))
+    nats = surprise_of_text(model, tokens, batch_size).double().sum().item()
+    return bits_per_character(nats + math.log(model.config.vocab_size), len(text))

@@ -1,0 +1,117 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fmlib.llm.gpt_config import GPTConfig
+from fmlib.llm.pretrain import (
+    Recipe,
+    make_gpt,
+    make_optimizer,
+    surprise_of_text,
+    text_bits_per_character,
+    train_gpt,
+)
+from fmlib.llm.tokenizer import BPETokenizer, ByteTokenizer
+
+TEXT = "to be, or not to be: that is the question. " * 60
+
+
+def small(**more):
+    return Recipe(
+        **(
+            {"model": GPTConfig(256, max_length=16, layers=1, heads=2, dim=32), "steps": 60, "batch_size": 8}
+            | more
+        )
+    )
+
+
+def test_it_learns_a_text_by_heart():
+    tokens = torch.tensor(ByteTokenizer().encode(TEXT))
+    before = text_bits_per_character(make_gpt(small().model, 0), ByteTokenizer(), TEXT)
+    model, history = train_gpt(tokens, small(), progress=False, device="cpu")
+    assert before > 7
+    assert text_bits_per_character(model, ByteTokenizer(), TEXT) < 0.5 * before
+    assert len(history) == 60
+
+
+def test_a_run_in_two_parts_is_the_run_in_one(tmp_path):
+    tokens = torch.tensor(ByteTokenizer().encode(TEXT))
+    recipe = small(steps=12, model=GPTConfig(256, max_length=16, layers=1, heads=2, dim=32, dropout=0.1))
+    whole, expected = train_gpt(tokens, recipe, progress=False, device="cpu")
+    file, calls = tmp_path / "run.safetensors", []
+
+    def stop(model, extra):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+
+    options = {"progress": False, "device": "cpu", "checkpoint": file, "checkpoint_every": 4}
+    with pytest.raises(KeyboardInterrupt):
+        train_gpt(tokens, recipe, after_step=stop, **options)
+    resumed, history = train_gpt(tokens, recipe, resume=True, **options)
+    assert history.loss == expected.loss
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+
+def test_every_parameter_is_trained_once_and_only_matrices_decay():
+    model = make_gpt(small().model, 0)
+    groups = make_optimizer(small())(model.parameters()).param_groups
+    seen = [id(p) for group in groups for p in group["params"]]
+    assert sorted(seen) == sorted(id(p) for p in model.parameters())
+    assert {p.ndim for p in groups[0]["params"]} == {2}
+    assert groups[1]["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("length", [2, 5, 8, 9, 10, 12, 13, 16, 17, 33, 100])
+def test_every_token_is_judged_once_with_at_least_half_a_window_before_it(length):
+    window = 8
+    model = make_gpt(GPTConfig(50, max_length=window, layers=2, heads=2, dim=16), 0).eval()
+    tokens = torch.randint(50, (length,), generator=torch.Generator().manual_seed(length))
+    expected = []
+    for i in range(length - 1):  # the token at i + 1, from the window that is asked for it
+        start = 0 if i < window else (i - window // 2) // (window // 2) * (window // 2)
+        logits = model(tokens[start : i + 1][None])[:, -1]
+        expected.append(F.cross_entropy(logits, tokens[i + 1 : i + 2]))
+        assert i - start >= min(i, window // 2)
+    found = surprise_of_text(model, tokens, batch_size=3)
+    assert torch.allclose(found, torch.stack(expected), atol=1e-5)
+
+
+def test_a_model_that_knows_nothing_needs_the_logarithm_of_the_vocabulary():
+    model = make_gpt(small().model, 0)
+    with torch.no_grad():
+        model.token_embedding.weight.zero_()
+    assert text_bits_per_character(model, ByteTokenizer(), "hello there") == pytest.approx(math.log2(256))
+
+
+def test_bits_per_character_count_characters_not_tokens():
+    tokenizer = BPETokenizer.train(TEXT, 276)
+    model = make_gpt(GPTConfig(276, max_length=16, layers=1, heads=2, dim=32), 0)
+    with torch.no_grad():
+        model.token_embedding.weight.zero_()
+    expected = len(tokenizer.encode(TEXT)) * math.log2(276) / len(TEXT)
+    assert text_bits_per_character(model, tokenizer, TEXT) == pytest.approx(expected, rel=1e-5)
+
+
+def test_measuring_leaves_the_model_in_its_mode():
+    model = make_gpt(small().model, 0).train()
+    surprise_of_text(model, torch.arange(20))
+    assert model.training
+
+
+@pytest.mark.parametrize("tokens", [torch.arange(1), torch.zeros(2, 3, dtype=torch.long)])
+def test_what_is_no_text_is_refused(refuses, tokens):
+    with refuses(ValueError, "expected one row of at least 2"):
+        surprise_of_text(make_gpt(small().model, 0), tokens)
+
+
+def test_a_text_shorter_than_a_piece_is_refused(refuses):
+    with refuses(ValueError, "the text has 5 tokens"):
+        train_gpt(torch.arange(5), small(), progress=False)
+
+
+def test_the_shakespeare_recipe_says_how_many_tokens_it_sees():
+    recipe = Recipe.shakespeare()
+    assert recipe.tokens == recipe.steps * recipe.batch_size * recipe.model.max_length
