@@ -100,7 +100,7 @@ def knn_accuracy(
     return 100 * (predicted == labels).double().mean().item()
 
 
-STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C: smaller keeps the weights closer to zero
+STRENGTHS = (1e-3, 1e-2, 1e-1)  # of scikit-learn's C: smaller keeps the weights closer to zero
 
 
 def linear_probe(

@@ -18,7 +18,7 @@ from fmlib.self_supervised.moco import MoCo, MoCoConfig
 from fmlib.self_supervised.simclr import SimCLR, SimCLRConfig, nt_xent
 from fmlib.train import History, fit
 
-FULL = Augmentation(crop=0.15, strength=0.8)  # the views of this lesson on gray pictures
+FULL = Augmentation(crop=0.15, strength=0.8, gamma=1.0)  # the views of this lesson on gray pictures
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def make_encoder(channels: int, seed: int) -> SmallResNet:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         widths = scale.pick(smoke=(8, 16), cpu=(32, 64, 128), gpu=(64, 128, 256))
-        return SmallResNet(ResNetConfig(channels=channels, widths=widths))
+        return SmallResNet(ResNetConfig(channels=channels, widths=widths, grid=4))
 
 
 def two_views(
@@ -135,8 +135,8 @@ def train_moco(
 def train_supervised(pictures: Pictures, seed: int = 0, **options: Any) -> nn.Module:
     """Train the same encoder with a linear layer on labels alone, from scratch.
 
-    The steps grow with the number of labels; the views are gentle (a crop of at least 60 %, a mirror), which on the
-    validation pictures was better than none, and no worse than SimCLR's.
+    The steps grow with the number of labels; the views are gentle (a crop of at least 60 %, a mirror, a slight bend of
+    the brightness curve), which on the validation pictures was better than none, and better than SimCLR's.
     """
     encoder = make_encoder(1, seed)
     with torch.random.fork_rng(devices=[]):
@@ -145,7 +145,7 @@ def train_supervised(pictures: Pictures, seed: int = 0, **options: Any) -> nn.Mo
     steps = scale.pick(
         smoke=3, cpu=min(1000, 150 + len(pictures) // 5), gpu=min(4000, 300 + len(pictures) // 2)
     )
-    augment = Augmentation(crop=0.6, jitter=0.0)
+    augment = Augmentation(crop=0.6, jitter=0.0, gamma=0.5)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         images, labels = batch

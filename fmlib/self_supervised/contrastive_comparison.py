@@ -12,6 +12,7 @@ from fmlib.self_supervised.label_efficiency import (
 )
 
 COMPARISON = Comparison(
+    version=2,
     prefix="self_supervised/contrastive",
     rows={
         "pixels": pixels_row,

@@ -8,6 +8,7 @@ from fmlib.viz.figures import (
     picture_grid,
     plot_curves,
     plot_history,
+    plot_points,
     use_style,
 )
 from fmlib.viz.markup import HTML, html_slider, show_source
@@ -22,6 +23,7 @@ __all__ = [
     "picture_grid",
     "plot_curves",
     "plot_history",
+    "plot_points",
     "show_source",
     "use_style",
 ]

@@ -4,7 +4,7 @@ They keep a light background of their own, so that they read the same on a dark 
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,6 +166,42 @@ def plot_curves(
         axes.minorticks_off()
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.legend(frameon=False, fontsize=9)
+    return axes
+
+
+def plot_points(
+    points: Mapping[str, tuple[float, float]],
+    title: str,
+    y: str,
+    live: Mapping[str, float] | None = None,
+    axes: Any = None,
+) -> Any:
+    """Draw measured numbers side by side, each with its spread, and what was measured just now beside them.
+
+    Args:
+        points: name -> (mean, spread).
+        title: what to see.
+        y: the axis with its unit.
+        live: name -> a number of this very run.
+        axes: where to draw; new ones by default.
+
+    Returns:
+        The axes.
+    """
+    import matplotlib.pyplot as plt
+
+    use_style()
+    if axes is None:
+        _, axes = plt.subplots(figsize=(7, 3))
+    for i, (mean, spread) in enumerate(points.values()):
+        axes.errorbar(i, mean, yerr=spread, fmt="o", ms=6, color=COLORS[0], capsize=3)
+    for i, name in enumerate(points):
+        if name in (live or {}):
+            axes.plot(i + 0.2, live[name], "D", ms=6, color=COLORS[1], label="just now")
+            axes.legend(frameon=False, fontsize=9)
+    axes.set(title=title, ylabel=y, xlim=(-0.6, len(points) - 0.4))
+    axes.set_xticks(range(len(points)), list(points))
+    axes.grid(visible=False, axis="x")
     return axes
 
 
