@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+import bench_language
 import psutil
 import torch
 
@@ -38,12 +39,14 @@ class Bench:
         peer: the package that theirs comes from.
         make: returns the two functions, ours first, and a check that they agree.
         runs: of each side.
+        judged: what the ratio is of, "time" or "memory".
     """
 
     what: str
     peer: str
     make: Callable[[], tuple[Callable[[], object], Callable[[], object], Callable[[], None]]]
     runs: int
+    judged: str = "time"
 
 
 def nt_xent_sides():
@@ -122,6 +125,31 @@ BENCHES = {
     "memory_bank": Bench(
         "loss and queue of 4,096 x 128, 256 queries, forward and backward", "lightly", memory_bank_sides, 30
     ),
+    "gpt_train_step": Bench(
+        "a training step of a GPT of 0.96 M parameters on 16 x 128 tokens, GPT-2 as it comes",
+        "transformers",
+        bench_language.train_step_sides,
+        20,
+    ),
+    "gpt_train_step_same_activation": Bench(
+        "the same with torch's own GELU on both sides",
+        "transformers",
+        bench_language.same_activation_sides,
+        20,
+    ),
+    "gpt_memory": Bench(
+        "memory that the training step adds",
+        "transformers",
+        bench_language.train_step_sides,
+        5,
+        judged="memory",
+    ),
+    "gpt_generate": Bench(
+        "128 tokens, batch 1, greedy, with a cache of keys and values",
+        "transformers",
+        bench_language.generate_sides,
+        7,
+    ),
     "augment": Bench("a view of each of 128 color pictures of 32 px", "torchvision", augment_sides, 5),
 }
 
@@ -174,10 +202,11 @@ def run(name: str) -> dict:
         mine.append(timed(ours))
         other.append(timed(theirs))
     memory = [round(added_memory(name, side), 1) for side in (0, 1)]
+    ratios = (b / a for a, b in zip(mine, other, strict=True))
     return {
         "what": bench.what,
         "peer": f"{bench.peer} {version(bench.peer)}",
-        "ratio": round(statistics.median(b / a for a, b in zip(mine, other, strict=True)), 2),
+        "ratio": round(memory[1] / memory[0] if bench.judged == "memory" else statistics.median(ratios), 2),
         "ours_ms": round(statistics.median(mine), 2),
         "theirs_ms": round(statistics.median(other), 2),
         "ours_added_mb": memory[0],

@@ -103,9 +103,8 @@ def emoji_tables() -> dict[str, str]:
     for split, meaning in meanings.items():
         part = load_emoji(split)
         splits.append([f"`{split}`", meaning, len(part.emoji_index.unique()), len(part)])
-    size32, size64 = (
-        sum(_store._manifest()[f"emoji/{a}/{s}.webp"]["bytes"] for a in ARTISTS) / 1e6 for s in (32, 64)
-    )
+    manifest = _store.parse_manifest(_store.FILES / _store.MANIFEST)
+    size32, size64 = (sum(manifest[f"emoji/{a}/{s}.webp"]["bytes"] for a in ARTISTS) / 1e6 for s in (32, 64))
     note = (
         f"Without flags. There are {len(load_emoji('all').emoji):,} emoji without and {len(drawings.emoji):,} with "
         f"flags. The files are lossless WebP: {size32:.1f} MB at 32 pixels, {size64:.1f} MB at 64."

@@ -9,7 +9,7 @@ from pathlib import Path
 from fmlib._files import atomic_write_text, sha256
 
 FILES = Path(__file__).resolve().parent.parent / "fmlib" / "data" / "files"
-DATA_SUFFIXES = {".webp", ".xz", ".bz2"}
+DATA_SUFFIXES = {".webp", ".xz", ".bz2", ".safetensors"}
 
 
 def write_manifest(folder: Path = FILES) -> dict[str, dict]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FILES = Path(__file__).parent / "files"
 MANIFEST = "manifest.json"
 REMEDY = (
-    "restore it with `git checkout -- fmlib/data/files` in a clone, else reinstall fmlib "
+    "restore it with `git checkout -- fmlib` in a clone, else reinstall fmlib "
     "(`pip install --force-reinstall --no-deps` with what you installed it from)"
 )
 
@@ -37,11 +37,12 @@ class DataError(ValueError):
     """A data file is missing, corrupt or not what it says; the message names the file and the mend."""
 
 
-def read(name: str) -> bytes:
+def read(name: str, files: Path | None = None) -> bytes:
     """One embedded file, proven to be the one that was published.
 
     Args:
-        name: path below `fmlib/data/files`, with forward slashes, as in the manifest.
+        name: path below `files`, with forward slashes, as in the manifest.
+        files: the folder that the manifest lies in; `fmlib/data/files` by default.
 
     Returns:
         The whole content.
@@ -50,10 +51,11 @@ def read(name: str) -> bytes:
         DataError: the manifest is missing or damaged, or does not list the file; the file is missing,
             unreadable, or its checksum differs.
     """
-    path = FILES / name
-    entry = _manifest().get(name)
+    files = FILES if files is None else files
+    path = files / name
+    entry = parse_manifest(files / MANIFEST).get(name)
     if entry is None:
-        raise DataError(f"{name} is not listed in {FILES / MANIFEST}: {REMEDY}")
+        raise DataError(f"{name} is not listed in {files / MANIFEST}: {REMEDY}")
     expected = f"expected {entry['bytes']:,} bytes with SHA-256 {entry['sha256']}"
     try:
         content = path.read_bytes()
@@ -155,12 +157,8 @@ def choice(value: object, what: str, choices: Sequence[object]) -> None:
         raise ValueError(f"unknown {what} {value!r}: choose one of {', '.join(repr(one) for one in choices)}")
 
 
-def _manifest() -> dict[str, dict]:
-    return _parse_manifest(FILES / MANIFEST)
-
-
 @lru_cache(maxsize=4)
-def _parse_manifest(path: Path) -> dict[str, dict]:
+def parse_manifest(path: Path) -> dict[str, dict]:
     try:
         files = json.loads(path.read_bytes())["files"]
         return {
