@@ -4,6 +4,7 @@ from fmlib.compare import Comparison
 from fmlib.self_supervised.ablations import AUGMENTATIONS, BATCH_SIZES, QUEUES, TEMPERATURES, ablation_row
 from fmlib.self_supervised.emoji_views import EMOJI_VIEWS, emoji_row
 from fmlib.self_supervised.label_efficiency import (
+    careless_row,
     moco_row,
     pixels_row,
     random_row,
@@ -18,6 +19,7 @@ COMPARISON = Comparison(
         "pixels": pixels_row,
         "random": random_row,
         "supervised": supervised_row,
+        "careless": careless_row,
         "simclr": simclr_row,
         "moco": moco_row,
         **{

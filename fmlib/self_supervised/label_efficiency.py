@@ -4,13 +4,23 @@ Each row of the comparison trains with a seed of its own (weights, batches, view
 seed, and is judged on all test pictures.
 """
 
+from dataclasses import replace
+
 import torch
 from torch import nn
 
 from fmlib import scale
+from fmlib.augment import Augmentation
 from fmlib.data import Pictures, load_fashion_mnist
 from fmlib.evaluate import embed, linear_probe
-from fmlib.self_supervised.contrastive import Recipe, make_encoder, train_moco, train_simclr, train_supervised
+from fmlib.self_supervised.contrastive import (
+    GENTLE,
+    Recipe,
+    make_encoder,
+    train_moco,
+    train_simclr,
+    train_supervised,
+)
 
 
 def label_counts() -> tuple[int, ...]:
@@ -66,10 +76,25 @@ def pixels_row(seed: int) -> dict[str, float]:
     return _named("pixels", probes(nn.Flatten(), seed))
 
 
+def supervised_accuracy(count: int, seed: int, augment: Augmentation = GENTLE) -> float:
+    """Per cent of the test pictures that a network trained on so many labels gets right."""
+    test = test_pictures()
+    model = train_supervised(labeled(count, seed), seed, augment, progress=False)
+    return 100 * (embed(model, test.images).argmax(dim=1) == test.labels).double().mean().item()
+
+
 def supervised_row(seed: int) -> dict[str, float]:
-    test, found = test_pictures(), {}
-    for count in label_counts():
-        model = train_supervised(labeled(count, seed), seed, progress=False)
-        right = embed(model, test.images).argmax(dim=1) == test.labels
-        found[f"supervised_{count}"] = 100 * right.double().mean().item()
-    return found
+    return {f"supervised_{count}": supervised_accuracy(count, seed) for count in label_counts()}
+
+
+def careless_row(seed: int) -> dict[str, float]:
+    """Two baselines as one often sees them: pixels scaled one by one, a supervised network whose views keep the light."""
+    test, known = test_pictures(), labeled(100, seed)
+    x, test_x = embed(nn.Flatten(), known.images), embed(nn.Flatten(), test.images)
+    deviation = torch.where(x.std(dim=0) > 1e-6, x.std(dim=0), 1)
+    return {
+        "careless_pixels_probe_100": linear_probe(
+            x / deviation, known.labels, test_x / deviation, test.labels
+        ),
+        "careless_supervised_100": supervised_accuracy(100, seed, replace(GENTLE, gamma=0.0)),
+    }
