@@ -4,6 +4,7 @@ Everything that a run depends on is in a `Recipe`; the lesson, the embedded chec
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ def train_gpt(
         recipe: the numbers.
         seed: of weights, batches and dropout.
         model: to go on with; a new one by default.
-        **options: passed to `fit`, e.g. `measure` or `checkpoint`.
+        **options: passed to `fit`, e.g. `measure` or `checkpoint`. `after_step` gets the model and the step's loss.
 
     Raises:
         TypeError, ValueError: see `TextBatches` and `fit`.
@@ -98,8 +99,9 @@ def train_gpt(
     model = model if model is not None else make_gpt(recipe.model, seed)
     batches = TextBatches(tokens, length=recipe.model.max_length + 1, batch_size=recipe.batch_size, seed=seed)
 
-    def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        return next_token_loss(model(batch[:, :-1]), batch)
+    def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        value = next_token_loss(model(batch[:, :-1]), batch)
+        return value, value.detach()
 
     history = fit(
         model,
@@ -178,3 +180,9 @@ def text_bits_per_character(model: GPT, tokenizer: Any, text: str, batch_size: i
     tokens = torch.tensor(tokenizer.encode(text))
     nats = surprise_of_text(model, tokens, batch_size).double().sum().item()
     return bits_per_character(nats + math.log(model.config.vocab_size), len(text))
+
+
+if __name__ == "__main__":
+    from fmlib.llm.pretrain_command import main
+
+    sys.exit(main())
