@@ -1,0 +1,13 @@
+"""Exercises of the lesson on the family: what LLaMA, BERT and T5 change.
+
+In each file an exercise stands together: a plain right answer, from which most mistakes are made by changing a
+line (`slips`); what its cases are made of; then the exercise itself. The reference is the library's function.
+"""
+
+from fmlib.exercises.llm.family_blanks import CORRUPT_SPANS, HIDE_TOKENS
+from fmlib.exercises.llm.family_llama import REPEAT_HEADS, RMS_NORM, ROTARY
+from fmlib.exercises.llm.family_questions import FAMILY, LLAMA_CACHE
+
+EXERCISES = (RMS_NORM, ROTARY, REPEAT_HEADS, HIDE_TOKENS, CORRUPT_SPANS)
+PREDICTIONS = (LLAMA_CACHE,)
+QUIZZES = (FAMILY,)
