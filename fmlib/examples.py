@@ -1,7 +1,12 @@
 """One function a chapter: train something small on real data in about a minute, and look at what came out."""
 
+from typing import TYPE_CHECKING
+
 from jaxtyping import Float
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from fmlib.llm.gpt import GPT
 
 
 def contrastive_learning_example(
@@ -38,3 +43,49 @@ def contrastive_learning_example(
     model, history = train_simclr(load_fashion_mnist("train").images, recipe, seed, progress=progress)
     last = history.loss[-20:]
     return embed(model.encoder, load_fashion_mnist("validation").images), sum(last) / len(last)
+
+
+def language_modeling_example(
+    steps: int | None = None, seed: int = 0, progress: bool = True
+) -> "tuple[GPT, str]":
+    """Train a small GPT on plays of Shakespeare and let it write.
+
+    Args:
+        steps: of training; by default what takes about a minute at the scale in force.
+        seed: of weights, batches and what is written.
+        progress: show a bar.
+
+    Returns:
+        The model (its tokenizer is `fmlib.llm.pretrain.shakespeare_tokens()[0]`) and a text that it wrote, as long as the
+        model can see.
+
+    Raises:
+        ValueError: steps below 1.
+
+    Example:
+        >>> model, text = language_modeling_example(steps=2, progress=False)
+        >>> len(text) > 0
+        True
+    """
+    from dataclasses import replace
+
+    import torch
+
+    from fmlib.llm.generation import generate
+    from fmlib.llm.pretrain import Recipe, shakespeare_tokens, train_gpt
+    from fmlib.llm.sampling import Sampling
+
+    tokenizer, tokens = shakespeare_tokens()
+    recipe = Recipe.quick(tokenizer.vocab_size)
+    recipe = replace(recipe, steps=recipe.steps if steps is None else steps)
+    model, _ = train_gpt(tokens, recipe, seed, progress=progress)
+    model.eval()
+    prompt = torch.tensor([tokenizer.encode("\n")], device=next(model.parameters()).device)
+    written = generate(
+        model,
+        prompt,
+        recipe.model.max_length - prompt.shape[1],
+        Sampling(temperature=0.8),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return model, tokenizer.decode(written[0].tolist()).strip()

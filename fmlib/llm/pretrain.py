@@ -7,6 +7,7 @@ import math
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -14,11 +15,13 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from fmlib import scale
+from fmlib.data import load_shakespeare
 from fmlib.llm.gpt import GPT
 from fmlib.llm.gpt_config import GPTConfig
 from fmlib.llm.measure import bits_per_character
 from fmlib.llm.next_token import next_token_loss
 from fmlib.llm.text_data import TextBatches
+from fmlib.llm.tokenizer import BPETokenizer
 from fmlib.train import History, fit
 
 
@@ -58,6 +61,31 @@ class Recipe:
             steps=scale.pick(smoke=4, cpu=2000, gpu=5000),
             batch_size=scale.pick(smoke=4, cpu=12, gpu=64),
         )
+
+    @classmethod
+    def quick(cls, vocab_size: int = 1024) -> "Recipe":
+        """About a minute: a small model that has seen too little, but writes verse."""
+        return cls(
+            model=scale.pick(
+                smoke=GPTConfig(vocab_size, max_length=32, layers=2, heads=2, dim=32),
+                cpu=GPTConfig(vocab_size, max_length=128, layers=2, heads=4, dim=96),
+                gpu=GPTConfig(vocab_size, max_length=256, layers=6, heads=6, dim=384, dropout=0.1),
+            ),
+            steps=scale.pick(smoke=4, cpu=1500, gpu=1500),
+            batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
+        )
+
+
+@lru_cache(maxsize=2)
+def shakespeare_tokens(vocab_size: int = 1024) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
+    """A tokenizer trained on the training plays, and these plays as its tokens.
+
+    Args:
+        vocab_size: 256 bytes, the rest is merges.
+    """
+    text = load_shakespeare("train").text
+    tokenizer = BPETokenizer.train(text, vocab_size)
+    return tokenizer, torch.tensor(tokenizer.encode(text))
 
 
 def make_optimizer(recipe: Recipe) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:

@@ -1,9 +1,12 @@
 import math
+import re
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from fmlib.examples import language_modeling_example
+from fmlib.llm.__main__ import main as quick_start
 from fmlib.llm.gpt_config import GPTConfig
 from fmlib.llm.pretrain import (
     Recipe,
@@ -115,3 +118,36 @@ def test_a_text_shorter_than_a_piece_is_refused(refuses):
 def test_the_shakespeare_recipe_says_how_many_tokens_it_sees():
     recipe = Recipe.shakespeare()
     assert recipe.tokens == recipe.steps * recipe.batch_size * recipe.model.max_length
+
+
+def test_a_step_tells_its_loss():
+    losses = []
+    _, history = train_gpt(
+        torch.tensor(ByteTokenizer().encode(TEXT)),
+        small(steps=3),
+        after_step=lambda model, loss: losses.append(loss.item()),
+        progress=False,
+        device="cpu",
+    )
+    assert losses == history.loss
+
+
+def test_the_example_gives_a_model_and_a_text():
+    model, text = language_modeling_example(steps=2, progress=False)
+    assert model.config.vocab_size == 1024
+    assert len(text) > 5
+    assert language_modeling_example(steps=2, progress=False)[1] == text
+
+
+def test_the_quick_start_says_how_good_the_gpt_is(capsys):
+    assert quick_start([]) == 0
+    said = capsys.readouterr().out
+    assert "parameters and writes" in said
+    for name in ("this GPT", "5-grams of characters", "xz, with the plays as its context"):
+        assert re.search(rf"^ +\d\.\d\d {name}$", said, re.MULTILINE)
+
+
+def test_the_quick_start_refuses_no_steps(capsys):
+    with pytest.raises(SystemExit):
+        quick_start(["--steps", "0"])
+    assert "--steps is 0" in capsys.readouterr().err
