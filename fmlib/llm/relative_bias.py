@@ -37,7 +37,7 @@ def distance_buckets(
             f"buckets, and a max_distance above {near}, the near distances"
         )
     away = distances.abs() if both_ways else (-distances).clamp(min=0)
-    # In float32 and in this order: a bucket's edge falls on whole distances, and the checkpoints were trained so.
+    # As that code computes it: where an edge falls on a whole distance, rounding decides.
     far = torch.log(away.clamp(min=1).float() / near) / math.log(max_distance / near) * (each - near)
     bucket = torch.where(away < near, away, (near + far.long()).clamp(max=each - 1))
     return bucket + each * (distances > 0) if both_ways else bucket

@@ -4,9 +4,11 @@ In each file an exercise stands together: a plain right answer, from which most 
 line (`slips`); what its cases are made of; then the exercise itself. The reference is the library's function.
 """
 
-from fmlib.exercises.llm.family_blanks import CORRUPT_SPANS, HIDE_TOKENS
-from fmlib.exercises.llm.family_llama import REPEAT_HEADS, RMS_NORM, ROTARY
+from fmlib.exercises.llm.family_blanks import HIDE_TOKENS
+from fmlib.exercises.llm.family_llama import REPEAT_HEADS, RMS_NORM
 from fmlib.exercises.llm.family_questions import FAMILY, LLAMA_CACHE
+from fmlib.exercises.llm.family_rotary import ROTARY
+from fmlib.exercises.llm.family_spans import CORRUPT_SPANS
 
 EXERCISES = (RMS_NORM, ROTARY, REPEAT_HEADS, HIDE_TOKENS, CORRUPT_SPANS)
 PREDICTIONS = (LLAMA_CACHE,)
