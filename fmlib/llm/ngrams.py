@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64, Integer
+from torch import Tensor
 
 GRID = tuple(round(0.05 * i, 2) for i in range(1, 21))  # the discounts that are tried
 
@@ -171,6 +172,29 @@ class NGram:
                 f"discounts are {discounts}: expected {self.order} numbers above 0, at most 1, or one for all"
             )
         return values
+
+
+def discounted_probabilities(
+    counts: Int64[Tensor, "vocab"], shorter: Float[Tensor, "vocab"], discount: float
+) -> Float[Tensor, "vocab"]:
+    """One step of the interpolation, for one context: what was seen gives up a discount to what a shorter context says.
+
+    Args:
+        counts: how often each token followed the context.
+        shorter: the probabilities after the context that is one token shorter.
+        discount: taken off every count that is not 0; above 0 and at most 1.
+
+    Returns:
+        Probabilities, which sum to 1 as `shorter` does; after a context that was never seen, `shorter`.
+
+    Source: Chen & Goodman 1999, section 2.6 (absolute discounting).
+    """
+    counts = counts.to(shorter.dtype)
+    total = counts.sum()
+    if total == 0:
+        return shorter
+    freed = discount * (counts > 0).sum() / total
+    return (counts - discount).clamp(min=0) / total + freed * shorter
 
 
 def _find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

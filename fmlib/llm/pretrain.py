@@ -109,6 +109,23 @@ def make_gpt(config: GPTConfig, seed: int) -> GPT:
         return GPT(config)
 
 
+def inputs_and_targets(
+    tokens: Integer[Tensor, "text"], starts: Integer[Tensor, "batch"], length: int
+) -> tuple[Integer[Tensor, "batch length"], Integer[Tensor, "batch length"]]:
+    """Pieces of a text as questions and answers: at each position, the answer is the token that comes next.
+
+    Args:
+        tokens: the text.
+        starts: where each piece begins, at most len(tokens) - length - 1.
+        length: how many tokens the model reads, and how many it is asked for.
+
+    Returns:
+        What it reads and what it should answer, both [batch, length].
+    """
+    pieces = tokens[starts[:, None] + torch.arange(length + 1)]
+    return pieces[:, :-1], pieces[:, 1:]
+
+
 def train_gpt(
     tokens: Integer[Tensor, "text"], recipe: Recipe, seed: int = 0, model: GPT | None = None, **options: Any
 ) -> tuple[GPT, History]:
@@ -208,6 +225,24 @@ def text_bits_per_character(model: GPT, tokenizer: Any, text: str, batch_size: i
     tokens = torch.tensor(tokenizer.encode(text))
     nats = surprise_of_text(model, tokens, batch_size).double().sum().item()
     return bits_per_character(nats + math.log(model.config.vocab_size), len(text))
+
+
+def bits_from_perplexity(perplexity: float, tokens: int, characters: int) -> float:
+    """A paper's perplexity in a unit that does not depend on its tokens.
+
+    Args:
+        perplexity: per token: exp of the mean loss in nats, 1 or more.
+        tokens, characters: how many of each the text has that it was measured on.
+
+    Returns:
+        Bits per character.
+
+    Raises:
+        ValueError: a perplexity below 1, or no tokens or characters.
+    """
+    if not perplexity >= 1 or tokens < 1:
+        raise ValueError(f"perplexity is {perplexity} and tokens is {tokens}: expected 1 or more")
+    return bits_per_character(tokens * math.log(perplexity), characters)
 
 
 if __name__ == "__main__":

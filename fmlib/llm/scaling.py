@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from fmlib import scale
 from fmlib.llm.gpt_config import GPTConfig
@@ -95,6 +97,22 @@ class ScalingFit:
         triples = zip(self.resampled, self.spread, drawn, strict=True)
         runs = [law(size) * math.exp(spread * z) for law, spread, z in triples]
         return Forecast(self.law(size), *_middle(runs, level))
+
+
+def power_law_by_line(
+    sizes: Float[Tensor, "runs"], losses: Float[Tensor, "runs"]
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """The pure power law by the oldest method: the straight line of least squares through the logarithms.
+
+    Args:
+        sizes, losses: of at least two runs of different sizes, above 0.
+
+    Returns:
+        A and alpha of L(N) = A · N^-alpha.
+    """
+    x, y = sizes.log(), losses.log()
+    slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+    return (y.mean() - slope * x.mean()).exp(), -slope
 
 
 def fit_power_law(sizes: Sequence[float], losses: Sequence[float], floor: bool = True) -> Law:

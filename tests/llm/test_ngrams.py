@@ -2,9 +2,10 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+import torch
 
 from fmlib.llm.measure import unigram_nats
-from fmlib.llm.ngrams import NGram
+from fmlib.llm.ngrams import NGram, discounted_probabilities
 
 
 def text(length, vocab, seed=0):
@@ -106,3 +107,13 @@ def test_what_cannot_be_counted_is_refused(refuses, tokens, order, message):
 def test_a_discount_outside_of_its_range_is_refused(refuses, discounts):
     with refuses(ValueError, "expected 3 numbers above 0"):
         NGram(text(50, 4), 4, 3).surprise(text(9, 4), discounts)
+
+
+@pytest.mark.parametrize("context", [[0], [4], [5]])
+def test_one_step_of_interpolation_is_that_of_the_model(context):
+    train = text(200, 5)
+    model = NGram(train, 6, 2)
+    followers = [int(((train[:-1] == context[0]) & (train[1:] == token)).sum()) for token in range(6)]
+    shorter = torch.from_numpy(model.probabilities([], (0.3, 0.7)))
+    found = discounted_probabilities(torch.tensor(followers), shorter, 0.7)
+    np.testing.assert_allclose(found.numpy(), model.probabilities(context, (0.3, 0.7)), rtol=1e-9)

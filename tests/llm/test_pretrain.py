@@ -10,6 +10,8 @@ from fmlib.llm.__main__ import main as quick_start
 from fmlib.llm.gpt_config import GPTConfig
 from fmlib.llm.pretrain import (
     Recipe,
+    bits_from_perplexity,
+    inputs_and_targets,
     make_gpt,
     make_optimizer,
     surprise_of_text,
@@ -151,3 +153,24 @@ def test_the_quick_start_refuses_no_steps(capsys):
     with pytest.raises(SystemExit):
         quick_start(["--steps", "0"])
     assert "--steps is 0" in capsys.readouterr().err
+
+
+def test_a_target_is_the_token_that_comes_next():
+    text = torch.arange(100)
+    inputs, targets = inputs_and_targets(text, torch.tensor([0, 40, 94]), 5)
+    assert inputs.tolist() == [[0, 1, 2, 3, 4], [40, 41, 42, 43, 44], [94, 95, 96, 97, 98]]
+    assert torch.equal(targets, inputs + 1)
+
+
+def test_perplexity_says_the_same_as_nats():
+    model = make_gpt(small().model, 0)
+    tokens = torch.tensor(ByteTokenizer().encode("über Nacht"))
+    nats = surprise_of_text(model, tokens).double()
+    assert bits_from_perplexity(nats.mean().exp().item(), len(nats), 10) == pytest.approx(
+        nats.sum().item() / 10 / math.log(2)
+    )
+
+
+def test_no_perplexity_is_below_one(refuses):
+    with refuses(ValueError, "perplexity is 0.5"):
+        bits_from_perplexity(0.5, 10, 10)

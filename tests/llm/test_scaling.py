@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from fmlib.llm.pretrain import make_gpt
-from fmlib.llm.scaling import Law, fit_power_law, fit_with_uncertainty, model_size, scaling_recipes
+from fmlib.llm.scaling import (
+    Law,
+    fit_power_law,
+    fit_with_uncertainty,
+    model_size,
+    power_law_by_line,
+    scaling_recipes,
+)
 
 SIZES = [1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6]
 
@@ -108,3 +115,10 @@ def test_the_size_is_the_weights_of_the_blocks_matrices():
     config = scaling_recipes(80)[1].model
     model = make_gpt(config, 0)
     assert model_size(config) == sum(p.numel() for p in model.blocks.parameters() if p.ndim == 2)
+
+
+def test_the_line_through_logarithms_is_the_pure_law():
+    losses = runs(Law(0, 9.0, 0.076), 0, 0)
+    scale, exponent = power_law_by_line(torch.tensor(SIZES), torch.tensor(losses, dtype=torch.float32))
+    assert scale.item() == pytest.approx(9.0, rel=1e-4)
+    assert exponent.item() == pytest.approx(0.076, rel=1e-4)
