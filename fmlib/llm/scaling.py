@@ -21,6 +21,7 @@ from fmlib.llm.pretrain import Recipe
 
 HUBER = 0.01  # deviations of more than 1 % count linearly: one bad run does not bend the law
 EXPONENTS = np.geomspace(0.01, 3, 60)  # where the search starts
+STEEPEST = 5.0
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,11 @@ def _fit(x: np.ndarray, y: np.ndarray, with_floor: bool) -> Law:
         return np.stack([share, -share * (x - middle), 1 - share][: len(p)], axis=1)
 
     start = _start(x - middle, y) if with_floor else (y.mean(), 0.3)
-    found = least_squares(residuals, start, jac=jacobian, loss="huber", f_scale=HUBER, max_nfev=60)
+    # No law of learning is steeper, and samples of runs that follow none stay finite.
+    bounds = ([-np.inf, -STEEPEST, -np.inf][: len(start)], [np.inf, STEEPEST, np.inf][: len(start)])
+    found = least_squares(
+        residuals, start, jac=jacobian, bounds=bounds, loss="huber", f_scale=HUBER, max_nfev=60
+    )
     lacking, exponent, *floor = found.x
     return Law(
         floor=math.exp(floor[0]) if floor else 0.0,

@@ -122,3 +122,12 @@ def test_the_line_through_logarithms_is_the_pure_law():
     scale, exponent = power_law_by_line(torch.tensor(SIZES), torch.tensor(losses, dtype=torch.float32))
     assert scale.item() == pytest.approx(9.0, rel=1e-4)
     assert exponent.item() == pytest.approx(0.076, rel=1e-4)
+
+
+@pytest.mark.parametrize("floor", [True, False])
+def test_runs_that_follow_no_law_give_a_wide_interval_and_no_error(floor):
+    sizes, losses = [3456, 6144, 13824, 24576, 55296], [2.33, 2.27, 2.37, 2.38, 2.37]
+    fit = fit_with_uncertainty(sizes, losses, torch.Generator().manual_seed(0), floor, samples=60)
+    found = fit.predict(221184, torch.Generator().manual_seed(0))
+    assert 0 < found.low < found.high < math.inf
+    assert found.high / found.low > 1.05
