@@ -1,7 +1,8 @@
 """Pretrain a GPT on any text: python -m fmlib.llm.pretrain --text FILE, or --data shakespeare | tinystories.
 
 The text may be larger than memory; a killed run goes on with --resume as if it had not been; `accelerate launch
---num_processes 2 -m fmlib.llm.pretrain ...` runs it in many processes, with the same result as in one.
+--multi_gpu --num_processes 2 -m fmlib.llm.pretrain ...` runs it in several processes (without a GPU, on the CPU), with the
+same result as in one.
 """
 
 import argparse
@@ -101,7 +102,10 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
 
-    say(f"{len(texts.train):,} tokens to train on, {len(texts.held_out):,} held out; {scale.describe()}")
+    told = f", {count} processes" if count > 1 else ""
+    say(
+        f"{len(texts.train):,} tokens to train on, {len(texts.held_out):,} held out; {scale.describe()}{told}"
+    )
     say(
         f"GPT of {count_parameters(recipe.model):,} parameters, {recipe.tokens:,} tokens in {recipe.steps} steps"
     )

@@ -104,13 +104,14 @@ def test_two_processes_learn_what_one_learns(text, tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_accelerate_launch_runs_it(text, tmp_path):
     launched = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+        [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
          "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fmlib.llm.pretrain",
          *options(text, tmp_path / "two", "--steps", 8)],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert launched.returncode == 0, launched.stderr
-    assert launched.stdout.count("step 8/8  loss") == 1  # one process speaks
+    assert ", 2 processes\n" in launched.stdout
+    assert launched.stdout.count("step 8/8  loss") == 1  # one of them speaks
     assert main(options(text, tmp_path / "one", "--steps", 8)) == 0
     assert same(weights(tmp_path / "two"), weights(tmp_path / "one"), 1e-5)
 
