@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
+from fmlib.distributed import process_count
 from fmlib.llm.gpt_config import GPTConfig, flops_per_token
 
 # Dense bf16 operations per second with sums in float32, from the makers' data sheets (without sparsity). The first name that
@@ -90,10 +92,10 @@ class Meter:
         """One step is done."""
         self.step += 1
         if self.step == self._first + 1:
-            loss.item()  # wait until it really is
+            _mean(loss)  # wait until it really is
             self._marked_step, self._mark = self.step, time.perf_counter()
         elif self.step % self.every == 0 or self.step == self.steps:
-            value = loss.item()
+            value = _mean(loss)
             now = time.perf_counter()
             speed = (self.step - self._marked_step) * self.batch_tokens / (now - self._mark)
             self.say(
@@ -115,3 +117,12 @@ class Meter:
         share = model_flops_utilization(self.config, speed, self.device_name, self.devices)
         told = f"{100 * share:.1f} %" if share is not None else f"unknown ({self.device_name})"
         return f"  model FLOPs utilization {told}"
+
+
+def _mean(loss: Tensor) -> float:
+    """The loss over the whole batch: each process has only that of its share."""
+    if process_count() > 1:
+        loss = loss.clone()
+        torch.distributed.all_reduce(loss)
+        loss = loss / process_count()
+    return loss.item()

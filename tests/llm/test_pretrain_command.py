@@ -102,7 +102,7 @@ def test_two_processes_learn_what_one_learns(text, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_accelerate_launch_runs_it(text, tmp_path):
+def test_accelerate_launch_runs_it(text, tmp_path, capsys):
     launched = subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
          "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fmlib.llm.pretrain",
@@ -114,6 +114,8 @@ def test_accelerate_launch_runs_it(text, tmp_path):
     assert launched.stdout.count("step 8/8  loss") == 1  # one of them speaks
     assert main(options(text, tmp_path / "one", "--steps", 8)) == 0
     assert same(weights(tmp_path / "two"), weights(tmp_path / "one"), 1e-5)
+    told = [line.split("  ")[1] for line in launched.stdout.splitlines() if line.startswith("step 8/8  loss")]
+    assert f"step 8/8  {told[0]}" in capsys.readouterr().out  # the loss of the whole batch
 
 
 @pytest.mark.parametrize(
