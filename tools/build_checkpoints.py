@@ -27,9 +27,10 @@ def shakespeare_gpt() -> None:
     """The GPT that the lessons on generation and adaptation start from."""
     text = load_shakespeare("train").text
     tokenizer = BPETokenizer.train(text, 1024)
+    tokens = torch.tensor(tokenizer.encode(text))
     recipe = Recipe.shakespeare(tokenizer.vocab_size)
     model, history = train_gpt(
-        torch.tensor(tokenizer.encode(text)),
+        tokens,
         recipe,
         checkpoint=WORK / "shakespeare_gpt.safetensors",
         resume=True,

@@ -267,7 +267,7 @@ class BPETokenizer:
         try:
             return cls.from_json(read_json(path))
         except ValueError as error:
-            raise ValueError(f"{os.fspath(path)}: {error}") from error
+            raise ValueError(f"{os.fspath(path)} is no whole tokenizer: {error}") from error
 
     @classmethod
     def from_json(cls, content: Mapping) -> "BPETokenizer":
@@ -284,7 +284,7 @@ class BPETokenizer:
             order = [token if token is None else index(token) for token in content["order"]]
             return cls(merges, special, content["pattern"], order)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"this is no whole tokenizer: {error}") from error
+            raise ValueError(f"parts of the tokenizer are missing or do not fit: {error}") from error
 
 
 def _spell(merges: Sequence[Pair]) -> list[bytes]:
