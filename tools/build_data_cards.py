@@ -8,6 +8,7 @@ that no number about our data is typed. A test holds the cards to this.
 
 import io
 import re
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 
 from fmlib._files import atomic_write_bytes, atomic_write_text
-from fmlib.data import _store, load_emoji, load_fashion_mnist, load_shakespeare
+from fmlib.data import _store, load_austen, load_emoji, load_fashion_mnist, load_shakespeare
 from fmlib.data.emoji import ARTISTS
 
 CARDS = Path(__file__).resolve().parent.parent / "book" / "data"
@@ -140,12 +141,33 @@ def shakespeare_tables() -> dict[str, str]:
     }
 
 
+def austen_tables() -> dict[str, str]:
+    rows, novels = [], []
+    for split in ("train", "validation", "test"):
+        part = load_austen(split)
+        rows.append([f"`{split}`", len(part.novels), len(part.text), len(part.text.split())])
+        titles = ", ".join(f"*{novel.title}* ({novel.year})" for novel in part.novels)
+        novels.append([f"`{split}`", titles])
+    different = len(set(load_austen("train").text))
+    note = (
+        f"The training text has {different} different characters. The file, bzip2, has {megabytes('austen')}."
+    )
+    emma = next(novel for novel in load_austen("train").novels if novel.title == "Emma")
+    excerpt = textwrap.fill(emma.text.split("\n\n")[3], 100)
+    return {
+        "excerpt": f"```text\n{excerpt}\n```",
+        "counts": table(["split", "novels", "characters", "words"], rows, 3) + "\n\n" + note,
+        "novels": table(["split", "novels"], novels, 0),
+    }
+
+
 def pages() -> dict[str, str]:
     """The cards as they should stand: file name -> text."""
     made = {
         "fashion_mnist.md": fashion_mnist_tables(),
         "emoji.md": emoji_tables(),
         "shakespeare.md": shakespeare_tables(),
+        "austen.md": austen_tables(),
     }
     texts = {}
     for name, blocks in made.items():

