@@ -20,7 +20,8 @@ from fmlib._files import atomic_write_text
 from fmlib.viz import HTML
 
 WHERE = {
-    "contrastive": "fmlib.self_supervised.contrastive_comparison"
+    "contrastive": "fmlib.self_supervised.contrastive_comparison",
+    "pretraining": "fmlib.llm.pretraining_comparison",
 }  # comparison -> the module that has it as COMPARISON
 
 
@@ -32,6 +33,7 @@ class Comparison:
         prefix: of the ledger names, e.g. ``"self_supervised/contrastive"``.
         rows: row -> function of a seed that trains, measures, and returns result name -> number.
         unit: of all numbers.
+        measured: what the numbers are, for the caption of a table.
         seeds: how many.
         version: raise it when a change of the code makes old rows incomparable.
     """
@@ -39,6 +41,7 @@ class Comparison:
     prefix: str
     rows: Mapping[str, Callable[[int], dict[str, float]]]
     unit: str = "%"
+    measured: str = "% right"
     seeds: int = 3
     version: int = 1
 
@@ -96,7 +99,7 @@ def run(
             seconds = time.perf_counter() - start
             done.append({"numbers": numbers, "seconds": seconds, "device": scale.device_name()})
             atomic_write_text(file, json.dumps(done[-1]))
-            told = ", ".join(f"{name} {value:.1f}" for name, value in numbers.items())
+            told = ", ".join(f"{k} {ledger.format_number(v, comparison.unit)}" for k, v in numbers.items())
             say(f"{row}, seed {seed}: {told} ({seconds:.0f} s)")
         entries = {
             f"{comparison.prefix}/{name}": ledger.summarize(
@@ -148,11 +151,12 @@ def table(
         body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
         lines.append(f"{title}: {', '.join(told)}")
         if title in live:
-            told = ["" if value is None else f"{value:.1f}" for value in live[title]]
+            unit = comparison.unit
+            told = ["" if value is None else ledger.format_number(value, unit) for value in live[title]]
             shown = "".join(f"<td>{value}</td>" for value in told)
             body.append(f'<tr><th scope="row"><em>{title}, just now</em></th>{shown}</tr>')
             lines.append(f"{title}, just now: {', '.join(told)}")
-    caption = f"{comparison.unit} right; mean ± standard deviation"
+    caption = f"{comparison.measured}; mean ± standard deviation"
     if used:
         minutes = sum({(e["seconds"], e["date"]): e["seconds"] for e in used}.values()) / 60
         seeds, first = max(e["n"] for e in used), used[0]

@@ -103,9 +103,14 @@ def format_entry(entry: dict[str, Any]) -> str:
     return f"{entry['mean']:.{digits}f}{unit} (±{entry['std']:.{digits}f}, {entry['n']} runs)"
 
 
+def format_number(value: float, unit: str) -> str:
+    """A number of a table: per cent with one decimal, all else with two."""
+    return f"{value:.{1 if unit == '%' else 2}f}"
+
+
 def format_cell(entry: dict[str, Any]) -> str:
     """An entry in a table whose caption has unit and number of runs, e.g. ``"75.0 ± 0.6"``."""
-    return f"{entry['mean']:.1f} ± {entry['std']:.1f}"
+    return " ± ".join(format_number(entry[key], entry["unit"]) for key in ("mean", "std"))
 
 
 def path() -> Path:

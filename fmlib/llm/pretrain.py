@@ -6,7 +6,7 @@ Everything that a run depends on is in a `Recipe`; the lesson, the embedded chec
 import math
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from fmlib.llm.measure import bits_per_character
 from fmlib.llm.next_token import next_token_loss
 from fmlib.llm.text_data import TextBatches
 from fmlib.llm.tokenizer import BPETokenizer
+from fmlib.optimizers import muon
 from fmlib.train import History, fit
 
 
@@ -35,6 +36,10 @@ class Recipe:
         rate: highest learning rate.
         weight_decay: of matrices and embeddings.
         betas: AdamW's; the second forgets faster than the default, as is usual for language models.
+        optimizer: "muon" (the matrices of the blocks by Muon, the rest by AdamW) or "adamw".
+
+    Raises:
+        ValueError: an optimizer of another name.
     """
 
     model: GPTConfig
@@ -43,6 +48,11 @@ class Recipe:
     rate: float = 3e-3
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
+    optimizer: str = "muon"
+
+    def __post_init__(self) -> None:
+        if self.optimizer not in ("muon", "adamw"):
+            raise ValueError(f'optimizer is {self.optimizer!r}: expected "muon" or "adamw"')
 
     @property
     def tokens(self) -> int:
@@ -75,6 +85,11 @@ class Recipe:
             batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
         )
 
+    @classmethod
+    def short(cls, vocab_size: int = 1024) -> "Recipe":
+        """Seconds: the quick model for fewer steps, to compare what one change does."""
+        return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=300, gpu=600))
+
 
 @lru_cache(maxsize=2)
 def shakespeare_tokens(vocab_size: int = 1024) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
@@ -88,10 +103,17 @@ def shakespeare_tokens(vocab_size: int = 1024) -> tuple[BPETokenizer, Integer[Te
     return tokenizer, torch.tensor(tokenizer.encode(text))
 
 
-def make_optimizer(recipe: Recipe) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
-    """Parameters -> AdamW with decay on matrices and none on biases and norms (Loshchilov & Hutter 2019)."""
+def make_optimizer(
+    recipe: Recipe, model: nn.Module
+) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
+    """Parameters -> the recipe's optimizer, with decay on matrices and none on biases and norms.
 
-    def make(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    Source: Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization"; for Muon see `fmlib.optimizers.muon`.
+    """
+    if recipe.optimizer == "muon":
+        return muon(model, recipe.rate, recipe.weight_decay, recipe.betas)
+
+    def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         every = list(parameters)
         groups = [
             {"params": [p for p in every if p.ndim > 1], "weight_decay": recipe.weight_decay},
@@ -99,7 +121,7 @@ def make_optimizer(recipe: Recipe) -> Callable[[Iterable[nn.Parameter]], torch.o
         ]
         return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.rate, betas=recipe.betas)
 
-    return make
+    return adamw
 
 
 def make_gpt(config: GPTConfig, seed: int) -> GPT:
@@ -154,7 +176,7 @@ def train_gpt(
         loss,
         steps=recipe.steps,
         rate=recipe.rate,
-        optimizer=make_optimizer(recipe),
+        optimizer=make_optimizer(recipe, model),
         seed=seed,
         **options,
     )

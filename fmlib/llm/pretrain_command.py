@@ -61,6 +61,9 @@ def make_parser() -> argparse.ArgumentParser:
     for name, (default, text) in numbers.items():
         parser.add_argument(name, type=int, default=default, metavar="N", help=f"{text} [{default:,}]")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate [0.003]")
+    parser.add_argument(
+        "--optimizer", choices=("muon", "adamw"), default="muon", help="of the blocks' matrices [muon]"
+    )
     parser.add_argument("--dropout", type=float, default=0.0, help="share [0]")
     parser.add_argument(
         "--checkpoint", type=Path, default=Path("runs/pretrain/gpt.safetensors"), metavar="FILE",
@@ -203,7 +206,8 @@ def check(given: argparse.Namespace) -> Recipe:
             f"{given.checkpoint} is there already: go on from it with --resume, or remove it"
         )
     model = GPTConfig(given.vocab_size, given.length, given.layers, given.heads, given.dim, given.dropout)
-    return Recipe(model=model, steps=given.steps, batch_size=given.batch_size, rate=given.rate)
+    sizes = {"steps": given.steps, "batch_size": given.batch_size}
+    return Recipe(model=model, **sizes, rate=given.rate, optimizer=given.optimizer)
 
 
 def _same_run(stem: Path, given: argparse.Namespace, recipe: Recipe) -> None:

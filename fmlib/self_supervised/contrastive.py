@@ -46,8 +46,9 @@ class Recipe:
     def main(cls) -> "Recipe":
         """The run that the lesson is about, at the scale in force."""
         return cls(
-            steps=scale.pick(smoke=4, cpu=2400, gpu=8000),
-            batch_size=scale.pick(smoke=32, cpu=64, gpu=512),
+            steps=scale.pick(smoke=4, cpu=1200, gpu=8000),
+            batch_size=scale.pick(smoke=32, cpu=128, gpu=512),
+            rate=2e-3,
         )
 
     @classmethod

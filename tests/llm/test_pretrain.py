@@ -41,9 +41,11 @@ def test_it_learns_a_text_by_heart():
     assert len(history) == 60
 
 
-def test_a_run_in_two_parts_is_the_run_in_one(tmp_path):
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_a_run_in_two_parts_is_the_run_in_one(tmp_path, name):
     tokens = torch.tensor(ByteTokenizer().encode(TEXT))
-    recipe = small(steps=12, model=GPTConfig(256, max_length=16, layers=1, heads=2, dim=32, dropout=0.1))
+    model = GPTConfig(256, max_length=16, layers=1, heads=2, dim=32, dropout=0.1)
+    recipe = small(steps=12, optimizer=name, model=model)
     whole, expected = train_gpt(tokens, recipe, progress=False, device="cpu")
     file, calls = tmp_path / "run.safetensors", []
 
@@ -60,13 +62,20 @@ def test_a_run_in_two_parts_is_the_run_in_one(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
 
 
-def test_every_parameter_is_trained_once_and_only_matrices_decay():
+@pytest.mark.parametrize("name", ["muon", "adamw"])
+def test_every_parameter_is_trained_once_and_only_matrices_decay(name):
     model = make_gpt(small().model, 0)
-    groups = make_optimizer(small())(model.parameters()).param_groups
+    recipe = small(optimizer=name)
+    groups = make_optimizer(recipe, model)(model.parameters()).param_groups
     seen = [id(p) for group in groups for p in group["params"]]
     assert sorted(seen) == sorted(id(p) for p in model.parameters())
-    assert {p.ndim for p in groups[0]["params"]} == {2}
-    assert groups[1]["weight_decay"] == 0
+    for group in groups:
+        assert {p.ndim for p in group["params"]} == ({2} if group["weight_decay"] else {1})
+
+
+def test_an_unknown_optimizer_is_refused(refuses):
+    with refuses(ValueError, "optimizer is 'sgd'"):
+        small(optimizer="sgd")
 
 
 @pytest.mark.parametrize("length", [2, 5, 8, 9, 10, 12, 13, 16, 17, 33, 100])

@@ -1,0 +1,100 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from fmlib.llm.gpt import GPT, GPTConfig
+from fmlib.optimizers import JoinedOptimizer, muon
+from fmlib.train import fit
+
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Embedding(11, 8), nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 11))
+
+
+def train(trained, optimizer, steps):
+    for step in range(steps):
+        tokens = torch.randint(11, (16,), generator=torch.Generator().manual_seed(step))
+        loss = nn.functional.cross_entropy(trained(tokens), (tokens * 3 + 1) % 11)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return loss.item()
+
+
+def test_two_optimizers_as_one_do_what_each_does_alone():
+    joined, apart = model(), model()
+    train(joined, muon(joined, 0.01, weight_decay=0.1)(joined.parameters()), 5)
+    matrices = [apart[1].weight, apart[3].weight]
+    options = {"lr": 0.01, "weight_decay": 0.1, "adjust_lr_fn": "match_rms_adamw"}
+    first = torch.optim.Muon(matrices, **options)
+    plain = [apart[1].bias, *apart[2].parameters(), apart[3].bias]
+    groups = [{"params": [apart[0].weight], "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
+    second = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95))
+    for step in range(5):
+        tokens = torch.randint(11, (16,), generator=torch.Generator().manual_seed(step))
+        loss = nn.functional.cross_entropy(apart(tokens), (tokens * 3 + 1) % 11)
+        for optimizer in (first, second):
+            optimizer.zero_grad()
+        loss.backward()
+        for optimizer in (first, second):
+            optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(joined.parameters(), apart.parameters(), strict=True))
+
+
+def test_saved_and_loaded_it_goes_on_as_before():
+    whole, half = model(), model()
+    optimizer = muon(whole, 0.01)(whole.parameters())
+    train(whole, optimizer, 3)
+    half.load_state_dict(whole.state_dict())
+    loaded = muon(half, 0.5)(half.parameters())
+    loaded.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    train(whole, optimizer, 3)
+    train(half, loaded, 3)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), half.parameters(), strict=True))
+
+
+def test_the_schedule_reaches_every_part():
+    trained = model()
+    optimizer = muon(trained, 0.01)(trained.parameters())
+    for group in optimizer.param_groups:
+        group["lr"] = 0.0
+    before = copy.deepcopy(trained)
+    train(trained, optimizer, 2)
+    assert all(torch.equal(a, b) for a, b in zip(before.parameters(), trained.parameters(), strict=True))
+
+
+def test_embeddings_are_not_made_orthogonal():
+    gpt = GPT(GPTConfig.tiny(vocab_size=30))
+    parts = muon(gpt, 0.01, weight_decay=0.1)(gpt.parameters()).parts
+    held = [{id(p) for group in part.param_groups for p in group["params"]} for part in parts]
+    assert {id(gpt.token_embedding.weight), id(gpt.position_embedding.weight)} <= held[1]
+    assert held[0] == {id(p) for p in gpt.blocks.parameters() if p.ndim == 2}
+    assert sorted(held[0] | held[1]) == sorted(id(p) for p in gpt.parameters())
+
+
+def test_it_learns_through_fit():
+    trained = model()
+
+    def batches(step, generator):
+        return torch.randint(11, (32,), generator=generator)
+
+    def loss(network, tokens, generator):
+        return nn.functional.cross_entropy(network(tokens), (tokens * 3 + 1) % 11)
+
+    options = {"rate": 0.02, "progress": False, "device": "cpu"}
+    history = fit(trained, batches, loss, steps=200, optimizer=muon(trained, 0.02), **options)
+    assert history.loss[-1] < 0.2 * history.loss[0]
+
+
+def test_a_parameter_in_two_optimizers_is_refused():
+    weight = nn.Parameter(torch.zeros(2, 2))
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        JoinedOptimizer(torch.optim.SGD([weight], lr=1), torch.optim.SGD([weight], lr=1))
+
+
+def test_a_model_of_vectors_only_needs_no_muon():
+    norm = nn.LayerNorm(4)
+    assert len(muon(norm, 0.1)(norm.parameters()).parts) == 1
