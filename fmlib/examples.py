@@ -38,7 +38,7 @@ def contrastive_learning_example(
     from fmlib.evaluate import embed
     from fmlib.self_supervised.contrastive import Recipe, train_simclr
 
-    steps = scale.pick(smoke=2, cpu=800, gpu=2000) if steps is None else steps
+    steps = scale.pick(smoke=2, cpu=400, gpu=2000) if steps is None else steps
     recipe = replace(Recipe.main(), steps=steps)
     model, history = train_simclr(load_fashion_mnist("train").images, recipe, seed, progress=progress)
     last = history.loss[-20:]

@@ -4,24 +4,22 @@
     python tools/bench.py nt_xent     only some
 
 A ratio above 1 means that ours is faster. Medians of interleaved runs, so that a machine whose speed drifts slows both
-sides alike. Memory is what one run adds to a process of its own that has everything imported.
+sides alike. Memory is what the tensors of one run take at its highest point, as torch's profiler counts it.
 """
 
 import argparse
 import datetime
 import json
 import statistics
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import accumulate
 from pathlib import Path
 
 import bench_language
-import psutil
 import torch
 
 from fmlib import scale
@@ -161,33 +159,16 @@ def timed(function: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - start)
 
 
-def added_memory(name: str, side: int) -> float:
-    """MB that runs of one side add to a process of its own."""
-    printed = subprocess.run(
-        [sys.executable, __file__, name, "--memory", str(side)], capture_output=True, text=True, check=True
-    ).stdout
-    return float(printed.split()[-1])
+def added_memory(function: Callable[[], object]) -> float:
+    """MB of tensors that a run holds at its highest, above what is there before it; the same each time."""
+    from torch.profiler import ProfilerActivity, profile
 
-
-def measure_memory(name: str, side: int) -> float:
-    """The same, inside that process: the highest resident memory of ten runs, above that between runs."""
-    process, function = psutil.Process(), BENCHES[name].make()[side]
-    function()  # threads and libraries are up before we look
-    before = peak = process.memory_info().rss
-    done = threading.Event()
-
-    def watch() -> None:
-        nonlocal peak
-        while not done.is_set():
-            peak = max(peak, process.memory_info().rss)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    for _ in range(10):
+    function()
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         function()
-    done.set()
-    watcher.join()
-    return (peak - before) / 2**20
+    events = recorded.profiler.kineto_results.events()
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    return max(accumulate(change for _, change in changes), default=0) / 2**20
 
 
 def run(name: str) -> dict:
@@ -201,7 +182,7 @@ def run(name: str) -> dict:
     for _ in range(bench.runs):
         mine.append(timed(ours))
         other.append(timed(theirs))
-    memory = [round(added_memory(name, side), 1) for side in (0, 1)]
+    memory = [round(added_memory(function), 1) for function in (ours, theirs)]
     ratios = (b / a for a, b in zip(mine, other, strict=True))
     return {
         "what": bench.what,
@@ -220,14 +201,10 @@ def run(name: str) -> dict:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"some of {', '.join(BENCHES)}; all of them by default")
-    parser.add_argument("--memory", type=int, choices=(0, 1), help=argparse.SUPPRESS)
     given = parser.parse_args()
     unknown = [name for name in given.names if name not in BENCHES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]!r}: expected some of {', '.join(BENCHES)}")
-    if given.memory is not None:
-        print(measure_memory(given.names[0], given.memory))
-        return 0
     found = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in given.names or BENCHES:
         found[f"bench/{name}"] = entry = run(name)

@@ -9,7 +9,6 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from build_manifest import write_manifest
 from safetensors.torch import save
 
@@ -17,8 +16,7 @@ from fmlib import checkpoints, scale
 from fmlib._files import atomic_write_bytes
 from fmlib.data import load_shakespeare
 from fmlib.llm.gpt_config import parameter_count
-from fmlib.llm.pretrain import Recipe, text_bits_per_character, train_gpt
-from fmlib.llm.tokenizer import BPETokenizer
+from fmlib.llm.pretrain import Recipe, shakespeare_tokens, text_bits_per_character, train_gpt
 
 WORK = Path("runs/checkpoints")
 
@@ -26,8 +24,7 @@ WORK = Path("runs/checkpoints")
 def shakespeare_gpt() -> None:
     """The GPT that the lessons on generation and adaptation start from."""
     text = load_shakespeare("train").text
-    tokenizer = BPETokenizer.train(text, 1024)
-    tokens = torch.tensor(tokenizer.encode(text))
+    tokenizer, tokens = shakespeare_tokens()
     recipe = Recipe.shakespeare(tokenizer.vocab_size)
     model, history = train_gpt(
         tokens,

@@ -37,12 +37,16 @@ def next_token_loss(
         raise ValueError(
             f"tokens have shape {tuple(tokens.shape)}: expected two or more, to predict the next"
         )
-    logits, targets = logits[:, : tokens.shape[1] - 1].flatten(0, 1), tokens[:, 1:].flatten()
+    targets = tokens[:, 1:]
     _check_targets(targets, logits.shape[-1])
+    if (
+        logits.shape[1] == tokens.shape[1]
+    ):  # nothing judges the last position; to cut it off would copy all logits
+        targets = F.pad(targets, (0, 1), value=IGNORED)
     exact = torch.promote_types(
         logits.dtype, torch.float32
     )  # a sum over the vocabulary needs more than 16 bits
-    return F.cross_entropy(logits.to(exact), targets, ignore_index=IGNORED)
+    return F.cross_entropy(logits.flatten(0, 1).to(exact), targets.flatten(), ignore_index=IGNORED)
 
 
 def _check_targets(targets: Tensor, vocab_size: int) -> None:

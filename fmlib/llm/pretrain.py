@@ -45,7 +45,7 @@ class Recipe:
     model: GPTConfig
     steps: int
     batch_size: int = 16
-    rate: float = 3e-3
+    rate: float = 8e-3
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     optimizer: str = "muon"
@@ -60,7 +60,7 @@ class Recipe:
         return self.steps * self.batch_size * self.model.max_length
 
     @classmethod
-    def shakespeare(cls, vocab_size: int = 1024) -> "Recipe":
+    def shakespeare(cls, vocab_size: int = 2048) -> "Recipe":
         """The run that the lesson on pretraining is about, at the scale in force."""
         return cls(
             model=scale.pick(
@@ -68,12 +68,12 @@ class Recipe:
                 cpu=GPTConfig(vocab_size, max_length=256, layers=4, heads=4, dim=128),
                 gpu=GPTConfig(vocab_size, max_length=256, layers=8, heads=8, dim=512, dropout=0.2),
             ),
-            steps=scale.pick(smoke=4, cpu=2000, gpu=5000),
-            batch_size=scale.pick(smoke=4, cpu=12, gpu=64),
+            steps=scale.pick(smoke=4, cpu=1500, gpu=5000),
+            batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
         )
 
     @classmethod
-    def quick(cls, vocab_size: int = 1024) -> "Recipe":
+    def quick(cls, vocab_size: int = 2048) -> "Recipe":
         """About a minute: a small model that has seen too little, but writes verse."""
         return cls(
             model=scale.pick(
@@ -86,13 +86,13 @@ class Recipe:
         )
 
     @classmethod
-    def short(cls, vocab_size: int = 1024) -> "Recipe":
+    def short(cls, vocab_size: int = 2048) -> "Recipe":
         """Seconds: the quick model for fewer steps, to compare what one change does."""
         return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=300, gpu=600))
 
 
 @lru_cache(maxsize=2)
-def shakespeare_tokens(vocab_size: int = 1024) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
+def shakespeare_tokens(vocab_size: int = 2048) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
     """A tokenizer trained on the training plays, and these plays as its tokens.
 
     Args:

@@ -44,13 +44,13 @@ def make_parser() -> argparse.ArgumentParser:
         "--data", choices=("shakespeare", "tinystories"), help="the second is downloaded, 2 GB"
     )
     numbers = {
-        "--steps": (2000, "optimizer steps"),
-        "--batch-size": (12, "pieces of text in a step, over all processes"),
+        "--steps": (1500, "optimizer steps"),
+        "--batch-size": (8, "pieces of text in a step, over all processes"),
         "--length": (256, "tokens of a piece, positions of the model"),
         "--layers": (4, "blocks"),
         "--heads": (4, "attention heads of a block"),
         "--dim": (128, "features"),
-        "--vocab-size": (1024, "tokens; 256 are the bytes"),
+        "--vocab-size": (2048, "tokens; 256 are the bytes"),
         "--seed": (0, "of weights, batches and dropout"),
         "--checkpoint-every": (500, "steps"),
         "--log-every": (20, "steps between lines"),
@@ -60,7 +60,9 @@ def make_parser() -> argparse.ArgumentParser:
     }
     for name, (default, text) in numbers.items():
         parser.add_argument(name, type=int, default=default, metavar="N", help=f"{text} [{default:,}]")
-    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate [0.003]")
+    parser.add_argument(
+        "--rate", type=float, default=8e-3, help="highest learning rate [0.008]; AdamW wants about 0.003"
+    )
     parser.add_argument(
         "--optimizer", choices=("muon", "adamw"), default="muon", help="of the blocks' matrices [muon]"
     )

@@ -8,7 +8,7 @@ a model of size N still lacks.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -232,17 +232,15 @@ def scaling_recipes(vocab_size: int) -> tuple[list[Recipe], Recipe]:
     length = scale.pick(smoke=16, cpu=64, gpu=256)
     widths = scale.pick(
         smoke=(8, 12, 16, 24, 32, 48),
-        cpu=(8, 12, 16, 24, 32, 48, 96),
+        cpu=(16, 24, 32, 48, 64, 96, 160),
         gpu=(32, 48, 64, 96, 128, 192, 384),
     )
     recipes = [
-        replace(
-            Recipe(
-                model=GPTConfig(vocab_size, max_length=length, layers=2, heads=2, dim=width),
-                steps=scale.pick(smoke=3, cpu=400, gpu=4000),
-                batch_size=scale.pick(smoke=4, cpu=16, gpu=64),
-            ),
-            rate=min(1e-2, 0.12 / width),  # wide layers want smaller steps
+        Recipe(
+            model=GPTConfig(vocab_size, max_length=length, layers=2, heads=2, dim=width),
+            steps=scale.pick(smoke=3, cpu=1500, gpu=4000),
+            batch_size=scale.pick(smoke=4, cpu=16, gpu=64),
+            rate=0.1 / width**0.5,  # wide layers want smaller steps
         )
         for width in widths
     ]

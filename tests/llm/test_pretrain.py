@@ -145,7 +145,7 @@ def test_a_step_tells_its_loss():
 
 def test_the_example_gives_a_model_and_a_text():
     model, text = language_modeling_example(steps=2, progress=False)
-    assert model.config.vocab_size == 1024
+    assert model.config.vocab_size == 2048
     assert len(text) > 5
     assert language_modeling_example(steps=2, progress=False)[1] == text
 
