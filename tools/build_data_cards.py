@@ -17,7 +17,14 @@ import torch
 from PIL import Image
 
 from fmlib._files import atomic_write_bytes, atomic_write_text
-from fmlib.data import _store, load_austen, load_emoji, load_fashion_mnist, load_shakespeare
+from fmlib.data import (
+    _store,
+    load_austen,
+    load_emoji,
+    load_fashion_mnist,
+    load_instructions,
+    load_shakespeare,
+)
 from fmlib.data.emoji import ARTISTS
 
 CARDS = Path(__file__).resolve().parent.parent / "book" / "data"
@@ -161,6 +168,26 @@ def austen_tables() -> dict[str, str]:
     }
 
 
+def instruction_tables() -> dict[str, str]:
+    splits = {split: load_instructions(split) for split in ("train", "validation", "test", "new_words")}
+    rows = []
+    for split, entries in splits.items():
+        words = {entry.first for entry in entries if entry.first}
+        rows.append([f"`{split}`", len(entries), len({entry.text for entry in entries}), len(words)])
+    head = ["split", "answers", "different instructions", "first words"]
+    note = f"The file, bzip2, has {megabytes('instructions')}."
+    forms = Counter((entry.kind, entry.lines) for entry in splits["train"])
+    kinds = sorted({kind for kind, _ in forms})
+    shown = [[kind, *(forms[kind, lines] for lines in (1, 2, 3))] for kind in kinds]
+    chosen = [splits["train"][0], splits["validation"][0], splits["new_words"][0]]
+    excerpt = "\n\n".join(f"{entry.text}\n{textwrap.indent(entry.answer, '    ')}" for entry in chosen)
+    return {
+        "excerpt": f"```text\n{excerpt}\n```",
+        "counts": table(head, rows, 3) + "\n\n" + note,
+        "forms": table(["in training", "one line", "two lines", "three lines"], shown, 3),
+    }
+
+
 def pages() -> dict[str, str]:
     """The cards as they should stand: file name -> text."""
     made = {
@@ -168,6 +195,7 @@ def pages() -> dict[str, str]:
         "emoji.md": emoji_tables(),
         "shakespeare.md": shakespeare_tables(),
         "austen.md": austen_tables(),
+        "instructions.md": instruction_tables(),
     }
     texts = {}
     for name, blocks in made.items():

@@ -4,12 +4,14 @@ from fmlib.data._store import DataError
 from fmlib.data.austen import Novel, Novels, load_austen
 from fmlib.data.emoji import Drawings, EmojiRecord, load_emoji
 from fmlib.data.fashion_mnist import Pictures, load_fashion_mnist
+from fmlib.data.instructions import Instruction, load_instructions
 from fmlib.data.shakespeare import Play, Text, load_shakespeare
 
 __all__ = [
     "DataError",
     "Drawings",
     "EmojiRecord",
+    "Instruction",
     "Novel",
     "Novels",
     "Pictures",
@@ -18,5 +20,6 @@ __all__ = [
     "load_austen",
     "load_emoji",
     "load_fashion_mnist",
+    "load_instructions",
     "load_shakespeare",
 ]

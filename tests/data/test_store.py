@@ -13,7 +13,15 @@ from build_manifest import DATA_SUFFIXES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmlib.data import DataError, _store, load_austen, load_emoji, load_fashion_mnist, load_shakespeare
+from fmlib.data import (
+    DataError,
+    _store,
+    load_austen,
+    load_emoji,
+    load_fashion_mnist,
+    load_instructions,
+    load_shakespeare,
+)
 
 LOADERS = {
     "fashion_mnist/train.webp": lambda: load_fashion_mnist("train"),
@@ -25,6 +33,7 @@ LOADERS = {
     "emoji/fluent/64.webp": lambda: load_emoji("held_out_artist", size=64),
     "shakespeare/plays.json.bz2": lambda: load_shakespeare("test"),
     "austen/novels.json.bz2": lambda: load_austen("test"),
+    "instructions/instructions.json.bz2": lambda: load_instructions("test"),
 }
 
 
