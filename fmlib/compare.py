@@ -22,6 +22,7 @@ from fmlib.viz import HTML
 WHERE = {
     "contrastive": "fmlib.self_supervised.contrastive_comparison",
     "pretraining": "fmlib.llm.pretraining_comparison",
+    "family": "fmlib.llm.family_ladder",
 }  # comparison -> the module that has it as COMPARISON
 
 
