@@ -1,0 +1,80 @@
+"""Right answers to the exercises of the lesson on adaptation, each written another way."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def dpo_by_softplus(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    with torch.no_grad():
+        start = reference_chosen - reference_rejected
+    return F.softplus(-beta * (policy_chosen - policy_rejected - start)).mean()
+
+
+def dpo_by_cross_entropy(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    rewards = torch.stack([policy_chosen, policy_rejected], dim=1)
+    rewards = beta * (rewards - torch.stack([reference_chosen, reference_rejected], dim=1).detach())
+    return F.cross_entropy(rewards, torch.zeros(len(rewards), dtype=torch.long))
+
+
+def dpo_by_loop(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
+    total = 0
+    for c, r, rc, rr in zip(
+        policy_chosen, policy_rejected, reference_chosen, reference_rejected, strict=True
+    ):
+        total = total + torch.logaddexp(torch.zeros_like(c), -beta * ((c - rc.item()) - (r - rr.item())))
+    return total / len(policy_chosen)
+
+
+def answer_loss_by_ignoring(logits, tokens, answers):
+    targets = torch.where(answers, tokens, -100)[:, 1:]
+    return F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), targets.reshape(-1))
+
+
+def answer_loss_by_picking(logits, tokens, answers):
+    here = answers[:, 1:]
+    return F.nll_loss(logits[:, :-1][here].log_softmax(dim=-1), tokens[:, 1:][here])
+
+
+def answer_loss_by_loop(logits, tokens, answers):
+    found = [
+        logits[row, t - 1].logsumexp(0) - logits[row, t - 1, tokens[row, t]]
+        for row, t in answers.nonzero().tolist()
+    ]
+    return torch.stack(found).mean()
+
+
+def log_probs_by_cross_entropy(model, tokens, answers):
+    targets = tokens.masked_fill(~answers, -100)[:, 1:]
+    nats = F.cross_entropy(model(tokens)[:, :-1].transpose(1, 2), targets, reduction="none")
+    return -nats.sum(dim=1)
+
+
+def log_probs_by_row(model, tokens, answers):
+    found = []
+    for row, marks in zip(tokens, answers, strict=True):
+        places = marks.nonzero()[:, 0]
+        log_probs = model(row[None])[0].log_softmax(dim=-1)
+        found.append(log_probs[places - 1, row[places]].sum())
+    return torch.stack(found)
+
+
+def replay_by_mask(new, old, share):
+    count = round(share * new.shape[0])
+    is_old = torch.arange(len(new)) >= len(new) - count
+    return torch.where(is_old[:, None], old.roll(len(new) - count, dims=0), new)
+
+
+def replay_by_list(new, old, share):
+    count = math.floor(share * len(new) + 0.5)
+    rows = new.tolist()[: len(new) - count] + old.tolist()[:count]
+    return torch.tensor(rows)
+
+
+RIGHT = {
+    "dpo_loss": (dpo_by_softplus, dpo_by_cross_entropy, dpo_by_loop),
+    "answer_loss": (answer_loss_by_ignoring, answer_loss_by_picking, answer_loss_by_loop),
+    "sequence_log_probs": (log_probs_by_cross_entropy, log_probs_by_row),
+    "replay_batch": (replay_by_mask, replay_by_list),
+}
