@@ -33,8 +33,8 @@ def add_special_tokens(
 ) -> tuple[GPT, BPETokenizer]:
     """A copy of a model that knows a few more tokens; all others mean what they did.
 
-    A new token's embedding starts as the mean of all others. A random one could give it a large logit, since the output
-    uses the same matrix; the mean's logit never exceeds the largest of the others.
+    A new token's embedding starts as the mean of all others, so its logit is the mean of theirs. That of a small random one
+    is near 0, which may well be the largest, since the output uses the same matrix.
 
     Args:
         model: left as it is.

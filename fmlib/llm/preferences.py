@@ -47,6 +47,7 @@ def sample_pairs(
     score: Callable[[str], float],
     seed: int = 0,
     answers: int = 4,
+    finished: bool = True,
 ) -> list[Pair]:
     """Pairs from the model itself: of some answers to each prompt, the best and the worst by a rule.
 
@@ -56,9 +57,10 @@ def sample_pairs(
         score: of an answer's text; higher is preferred.
         seed: of the draws.
         answers: drawn for each prompt, 2 or more.
+        finished: leave out answers that were cut off.
 
     Returns:
-        The pairs; a prompt whose answers all score the same gives none, nor does an answer count that was cut off.
+        The pairs; a prompt whose answers all score the same gives none.
 
     Raises:
         ValueError: fewer than two answers a prompt.
@@ -69,7 +71,7 @@ def sample_pairs(
     written = write_answers(model, tokenizer, repeated, seed, Sampling())
     pairs = []
     for i, prompt in enumerate(prompts):
-        own = [a for a in written[i * answers : (i + 1) * answers] if a.stopped]
+        own = [a for a in written[i * answers : (i + 1) * answers] if a.stopped or not finished]
         ranked = sorted(own, key=lambda a: score(a.text))
         if len(ranked) > 1 and score(ranked[-1].text) > score(ranked[0].text):
             pairs.append(Pair(prompt, ranked[-1], ranked[0]))

@@ -190,3 +190,10 @@ def test_pairs_are_the_best_and_the_worst_of_finished_answers(monkeypatch):
 def test_one_answer_is_no_choice(refuses):
     with refuses(ValueError, "answers is 1: expected 2 or more"):
         sample_pairs(*talker(), ["a"], courtesies, answers=1)
+
+
+def test_answers_that_were_cut_off_count_only_when_told_to(monkeypatch):
+    drawn = [Answer("sir", (1,), False), Answer("no", (1,), False)]
+    monkeypatch.setattr("fmlib.llm.preferences.write_answers", lambda *_: drawn)
+    assert sample_pairs(*talker(), ["a"], courtesies, answers=2) == []
+    assert len(sample_pairs(*talker(), ["a"], courtesies, answers=2, finished=False)) == 1
