@@ -4,6 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from right_adaptation_icl import RIGHT as RIGHT_ICL
 
 
 def dpo_by_softplus(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
@@ -73,6 +74,7 @@ def replay_by_list(new, old, share):
 
 
 RIGHT = {
+    **RIGHT_ICL,
     "dpo_loss": (dpo_by_softplus, dpo_by_cross_entropy, dpo_by_loop),
     "answer_loss": (answer_loss_by_ignoring, answer_loss_by_picking, answer_loss_by_loop),
     "sequence_log_probs": (log_probs_by_cross_entropy, log_probs_by_row),

@@ -1,9 +1,10 @@
 """Exercises of the lesson on adaptation."""
 
+from fmlib.exercises.llm import adaptation_icl
 from fmlib.exercises.llm.adaptation_dpo import DPO_LOSS, SEQUENCE_LOG_PROBS
 from fmlib.exercises.llm.adaptation_questions import ADAPTATION, FORGETTING
 from fmlib.exercises.llm.adaptation_tuning import ANSWER_LOSS, REPLAY_BATCH
 
-EXERCISES = (REPLAY_BATCH, ANSWER_LOSS, DPO_LOSS, SEQUENCE_LOG_PROBS)
-PREDICTIONS = (FORGETTING,)
-QUIZZES = (ADAPTATION,)
+EXERCISES = (*adaptation_icl.EXERCISES, REPLAY_BATCH, ANSWER_LOSS, DPO_LOSS, SEQUENCE_LOG_PROBS)
+PREDICTIONS = (*adaptation_icl.PREDICTIONS, FORGETTING)
+QUIZZES = (*adaptation_icl.QUIZZES, ADAPTATION)
