@@ -136,7 +136,7 @@ def held_out_bits(model: nn.Module, recipe: Recipe) -> float:
 
 def ladder_row(rung: str, seed: int, recipe: Recipe | None = None) -> dict[str, float]:
     """Train a rung and measure it: one row of the comparison."""
-    recipe = recipe or Recipe.main()
+    recipe = recipe or Recipe.short()
     model = make_rung(rung, recipe, seed)
     kind = "llama" if rung == LADDER[-1] else "gpt"
     train(model, kind, recipe, load_letters(), seed, progress=False)

@@ -88,7 +88,7 @@ class Recipe:
     @classmethod
     def short(cls, vocab_size: int = 2048) -> "Recipe":
         """Seconds: the quick model for fewer steps, to compare what one change does."""
-        return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=300, gpu=600))
+        return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=200, gpu=600))
 
 
 @lru_cache(maxsize=2)
@@ -185,7 +185,7 @@ def train_gpt(
 
 @torch.no_grad()
 def surprise_of_text(
-    model: GPT, tokens: Integer[Tensor, "text"], batch_size: int = 32
+    model: nn.Module, tokens: Integer[Tensor, "text"], batch_size: int = 32
 ) -> Float[Tensor, "text_but_one"]:
     """Nats of every token but the first, each seen with at least half a window of what stands before it.
 
@@ -233,7 +233,7 @@ def surprise_of_text(
     return found
 
 
-def text_bits_per_character(model: GPT, tokenizer: Any, text: str, batch_size: int = 32) -> float:
+def text_bits_per_character(model: nn.Module, tokenizer: Any, text: str, batch_size: int = 32) -> float:
     """Bits that a language model needs for each character of a text; tokenizers may differ, so compare in this.
 
     Args:
