@@ -112,12 +112,14 @@ def score_heads(model: nn.Module, repeated: Int64[Tensor, "count twice_period"])
 
 
 @contextmanager
-def without_heads(model: nn.Module, heads: Sequence[Head]) -> Iterator[nn.Module]:
-    """Turn heads off for a while: what they gather is zero before the output matrix sees it.
+def without_heads(model: nn.Module, heads: Sequence[Head], mean: bool = False) -> Iterator[nn.Module]:
+    """Turn heads off for a while: what they gather tells nothing any more before the output matrix sees it.
 
     Args:
         model: with `blocks`, each with an `attention`.
         heads: (layer, head), both from 0.
+        mean: put their mean over all texts and positions of the batch in their place, which the layers behind know,
+            instead of zero, which they may never have met.
 
     Yields:
         The model. Outside the `with` it is what it was.
@@ -139,15 +141,15 @@ def without_heads(model: nn.Module, heads: Sequence[Head]) -> Iterator[nn.Module
         for layer, attention in enumerate(layers):
             off = sorted({head for where, head in heads if where == layer})
             if off:
-                handle = attention.output.register_forward_pre_hook(_silence(off, attention.head_dim))
+                handle = attention.output.register_forward_pre_hook(_silence(off, attention.head_dim, mean))
                 stack.callback(handle.remove)
         yield model
 
 
-def _silence(heads: list[int], head_dim: int):
+def _silence(heads: list[int], head_dim: int, mean: bool):
     def hook(module: nn.Module, given: tuple[Tensor]) -> tuple[Tensor]:
         gathered = given[0].unflatten(-1, (-1, head_dim)).clone()  # [batch, length, heads, head_dim]
-        gathered[..., heads, :] = 0
+        gathered[..., heads, :] = gathered[..., heads, :].mean(dim=(0, 1)) if mean else 0
         return (gathered.flatten(-2),)
 
     return hook

@@ -104,6 +104,19 @@ def test_a_head_that_is_off_gathers_nothing_and_the_others_what_they_did():
     assert torch.equal(cut[..., [0, 2], :], whole[..., [0, 2], :])
 
 
+def test_a_head_off_by_its_mean_tells_no_texts_or_places_apart():
+    model, seen = make_reader(RECIPE, 0).eval(), []
+    with torch.no_grad(), without_heads(model, [(1, 2)], mean=True):
+        note = model.blocks[1].attention.output.register_forward_hook(
+            lambda m, given, out: seen.append(given[0])
+        )
+        model(texts())
+        note.remove()
+    off = seen[0].unflatten(-1, (4, 4))[..., 2, :]
+    assert torch.equal(off, off[:1, :1].expand_as(off))
+    assert off.abs().sum() > 0
+
+
 def test_a_model_is_what_it_was_afterwards_even_when_something_fails():
     model = make_reader(RECIPE, 0).eval()
     with torch.no_grad():

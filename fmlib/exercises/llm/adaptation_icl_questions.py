@@ -9,7 +9,7 @@ UNSEEN_KEY = Prediction(
     question="How many percent of the questions does the model get right with 5 examples before each, when it has never "
     "seen the mapping and every example shows one of 6 keys?",
     explanation="What limits it is not reading but chance: with 5 examples some keys have not been shown yet, and nobody "
-    "can know their values. Compare with the dashed line, the best that is possible.",
+    "can know their values. Compare with the best that is possible.",
     close=0.15,
 )
 
@@ -81,7 +81,7 @@ IN_CONTEXT = Quiz(
                 ),
                 Choice(
                     "Not by that alone: a knock-out shows that a head is needed, its attention map what it does.",
-                    "Here it is the previous-token head that the induction head depends on.",
+                    "It may write what an induction head of the second layer reads, as previous-token heads do.",
                     right=True,
                 ),
                 Choice(
