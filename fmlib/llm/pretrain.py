@@ -91,13 +91,17 @@ class Recipe:
         return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=200, gpu=600))
 
 
-@lru_cache(maxsize=2)
 def shakespeare_tokens(vocab_size: int = 2048) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
-    """A tokenizer trained on the training plays, and these plays as its tokens.
+    """A tokenizer trained on the training plays, and these plays as its tokens; done once for each size.
 
     Args:
         vocab_size: 256 bytes, the rest is merges.
     """
+    return _shakespeare_tokens(vocab_size)
+
+
+@lru_cache(maxsize=2)
+def _shakespeare_tokens(vocab_size: int) -> tuple[BPETokenizer, Tensor]:
     text = load_shakespeare("train").text
     tokenizer = BPETokenizer.train(text, vocab_size)
     return tokenizer, torch.tensor(tokenizer.encode(text))
