@@ -24,7 +24,7 @@ from fmlib.llm.tokenizer import BPETokenizer
 from fmlib.train import History, fit
 
 INSTRUCTION, ANSWER, END = MARKS = ("<|instruction|>", "<|answer|>", "<|end|>")
-REPLAYED = 4  # pieces of old text in a batch
+REPLAYED = 2  # pieces of old text in a batch
 Example = tuple[list[int], list[int]]  # the prompt's tokens, the answer's with its end
 
 
