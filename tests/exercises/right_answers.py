@@ -5,7 +5,11 @@ import math
 
 import torch
 import torch.nn.functional as F
+from right_adaptation import RIGHT as RIGHT_ADAPTATION
+from right_adaptation_icl import RIGHT as RIGHT_ADAPTATION_ICL
+from right_family import RIGHT as RIGHT_FAMILY
 from right_generation import RIGHT as RIGHT_GENERATION
+from right_pretraining import RIGHT as RIGHT_PRETRAINING
 from right_tokens import RIGHT as RIGHT_TOKENS
 from right_transformer import RIGHT as RIGHT_TRANSFORMER
 
@@ -154,5 +158,9 @@ RIGHT = {
     "contrastive_step": (step_with_two_draws, step_with_one_draw, step_with_own_loss, step_with_new_seeds),
     **RIGHT_TOKENS,
     **RIGHT_TRANSFORMER,
+    **RIGHT_PRETRAINING,
     **RIGHT_GENERATION,
+    **RIGHT_ADAPTATION,
+    **RIGHT_ADAPTATION_ICL,
+    **RIGHT_FAMILY,
 }

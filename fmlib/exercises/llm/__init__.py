@@ -1,8 +1,8 @@
 """Exercises of the language model chapter, in the order of its lessons."""
 
-from fmlib.exercises.llm import generation, tokens, transformer
+from fmlib.exercises.llm import adaptation, family, generation, pretraining, tokens, transformer
 
-LESSONS = (tokens, transformer, generation)
+LESSONS = (tokens, transformer, pretraining, generation, adaptation, family)
 
 EXERCISES = tuple(item for lesson in LESSONS for item in lesson.EXERCISES)
 PREDICTIONS = tuple(item for lesson in LESSONS for item in lesson.PREDICTIONS)
