@@ -10,7 +10,9 @@ import io
 import re
 import textwrap
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -129,43 +131,44 @@ def emoji_tables() -> dict[str, str]:
     }
 
 
-def shakespeare_tables() -> dict[str, str]:
-    rows, plays = [], []
+def work_tables(
+    name: str, works: str, load: Callable[[str], Any], title: Callable[[Any], str]
+) -> dict[str, str]:
+    """Counts and titles of a set that is split by whole works.
+
+    Args:
+        name: of its folder.
+        works: what it calls them, e.g. "plays"; also the attribute that holds them.
+        load: split -> the set.
+        title: work -> how the card names it.
+    """
+    rows, titles = [], []
     for split in ("train", "validation", "test"):
-        text = load_shakespeare(split)
-        rows.append([f"`{split}`", len(text.plays), len(text.text), len(text.text.split())])
-        titles = ", ".join(f"*{play.title}*" for play in text.plays)
-        plays.append([f"`{split}`", titles])
-    different = len(set(load_shakespeare("train").text))
-    note = f"The training text has {different} different characters. The file, bzip2, has {megabytes('shakespeare')}."
+        part = load(split)
+        own = getattr(part, works)
+        rows.append([f"`{split}`", len(own), len(part.text), len(part.text.split())])
+        titles.append([f"`{split}`", ", ".join(map(title, own))])
+    different = len(set(load("train").text))
+    note = f"The training text has {different} different characters. The file, bzip2, has {megabytes(name)}."
+    return {
+        "counts": table(["split", works, "characters", "words"], rows, 3) + "\n\n" + note,
+        works: table(["split", works], titles, 0),
+    }
+
+
+def shakespeare_tables() -> dict[str, str]:
     hamlet = next(play for play in load_shakespeare("train").plays if play.title == "Hamlet")
     start = hamlet.text.index("HAMLET:\nTo be, or not to be")
     excerpt = "\n".join(hamlet.text[start:].splitlines()[:8])
-    return {
-        "excerpt": f"```text\n{excerpt}\n```",
-        "counts": table(["split", "plays", "characters", "words"], rows, 3) + "\n\n" + note,
-        "plays": table(["split", "plays"], plays, 0),
-    }
+    tables = work_tables("shakespeare", "plays", load_shakespeare, lambda play: f"*{play.title}*")
+    return {"excerpt": f"```text\n{excerpt}\n```", **tables}
 
 
 def austen_tables() -> dict[str, str]:
-    rows, novels = [], []
-    for split in ("train", "validation", "test"):
-        part = load_austen(split)
-        rows.append([f"`{split}`", len(part.novels), len(part.text), len(part.text.split())])
-        titles = ", ".join(f"*{novel.title}* ({novel.year})" for novel in part.novels)
-        novels.append([f"`{split}`", titles])
-    different = len(set(load_austen("train").text))
-    note = (
-        f"The training text has {different} different characters. The file, bzip2, has {megabytes('austen')}."
-    )
     emma = next(novel for novel in load_austen("train").novels if novel.title == "Emma")
     excerpt = textwrap.fill(emma.text.split("\n\n")[3], 100)
-    return {
-        "excerpt": f"```text\n{excerpt}\n```",
-        "counts": table(["split", "novels", "characters", "words"], rows, 3) + "\n\n" + note,
-        "novels": table(["split", "novels"], novels, 0),
-    }
+    tables = work_tables("austen", "novels", load_austen, lambda novel: f"*{novel.title}* ({novel.year})")
+    return {"excerpt": f"```text\n{excerpt}\n```", **tables}
 
 
 def instruction_tables() -> dict[str, str]:

@@ -1,11 +1,11 @@
 """``python -m fmlib.llm``: train a small GPT on Shakespeare in about a minute, let it write, and say how good it is."""
 
-import argparse
 import sys
 
 import numpy as np
 
 from fmlib import scale
+from fmlib._quick_start import read_options
 from fmlib.data import load_shakespeare
 from fmlib.examples import language_modeling_example
 from fmlib.llm.characters import CharTokenizer
@@ -20,12 +20,7 @@ ORDER = 5  # of the n-grams beside it
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m fmlib.llm", description=__doc__)
-    parser.add_argument("--steps", type=int, help="of training; about a minute of them by default")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    if given.steps is not None and given.steps < 1:
-        parser.error(f"--steps is {given.steps}: expected 1 or more")
+    given = read_options("fmlib.llm", __doc__, arguments)
     say = sys.stdout.write
     say(f"A GPT on 32 plays of Shakespeare, {scale.describe()}\n")
     model, text = language_modeling_example(given.steps, given.seed)

@@ -1,11 +1,11 @@
 """``python -m fmlib.self_supervised``: train a small SimCLR in about a minute and say how good its features are."""
 
-import argparse
 import sys
 
 import torch
 
 from fmlib import scale
+from fmlib._quick_start import read_options
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import linear_probe
 from fmlib.examples import contrastive_learning_example
@@ -13,12 +13,7 @@ from fmlib.examples import contrastive_learning_example
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m fmlib.self_supervised", description=__doc__)
-    parser.add_argument("--steps", type=int, help="of training; about a minute of them by default")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args(arguments)
-    if given.steps is not None and given.steps < 1:
-        parser.error(f"--steps is {given.steps}: expected 1 or more")
+    given = read_options("fmlib.self_supervised", __doc__, arguments)
     say = sys.stdout.write
     say(f"SimCLR on Fashion-MNIST without labels, {scale.describe()}\n")
     features, loss = contrastive_learning_example(given.steps, given.seed)
