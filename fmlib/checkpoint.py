@@ -1,6 +1,7 @@
 """A training run in one safetensors file: weights, optimizer, history. No pickle, always whole."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,14 +102,19 @@ def load_checkpoint(
     return checkpoint
 
 
-def _check_keys(path: Path, found: dict[str, Tensor], module: nn.Module) -> None:
+def misfits(module: nn.Module, tensors: Mapping[str, Tensor]) -> list[str]:
+    """What keeps tensors from being a module's weights: each that is missing, unexpected or of another shape."""
     expected = {name: value.shape for name, value in module.state_dict().items()}
-    wrong = [f"missing {n}" for n in expected.keys() - found.keys()]
-    wrong += [f"unexpected {n}" for n in found.keys() - expected.keys()]
+    wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
+    wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
     wrong += [
-        f"{n} is {tuple(found[n].shape)}, expected {tuple(expected[n])}"
-        for n in expected.keys() & found.keys()
-        if found[n].shape != expected[n]
+        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name])}"
+        for name in expected.keys() & tensors.keys()
+        if tensors[name].shape != expected[name]
     ]
-    if wrong:
-        raise ValueError(f"{path} does not fit {type(module).__name__}: {'; '.join(sorted(wrong))}")
+    return sorted(wrong)
+
+
+def _check_keys(path: Path, found: dict[str, Tensor], module: nn.Module) -> None:
+    if wrong := misfits(module, found):
+        raise ValueError(f"{path} does not fit {type(module).__name__}: {'; '.join(wrong)}")

@@ -1,10 +1,105 @@
-"""Optimizers for `fit` beyond AdamW: Muon for the matrices, AdamW for the rest, as one."""
+"""Optimizers for `fit`: AdamW, and Muon for the matrices with AdamW for the rest, as one."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+def orthogonalize(
+    matrices: Float[Tensor, "count rows columns"], steps: int = 5, precision: torch.dtype = torch.float32
+) -> Float[Tensor, "count rows columns"]:
+    """Give all directions of each matrix about the same length: U Vᵀ in place of U Σ Vᵀ, without finding U, Σ, V.
+
+    A product such as X Xᵀ X has the U and V of X and the cubes of its singular values. So a polynomial in X Xᵀ, times X,
+    bends the singular values alone; this one, applied again and again, draws all but the tiniest to about 1.
+
+    Args:
+        matrices: of one shape.
+        steps: how often the polynomial is applied.
+        precision: of the products.
+
+    Returns:
+        Singular values from 0.7 to 1.2 after five steps, of all that were at least a hundredth of the matrix's norm.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks", whose coefficients these are.
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.to(precision)
+    x = x.mT if tall else x  # the products below are as small as the shorter side
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    for _ in range(steps):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)
+
+
+class Muon(torch.optim.Optimizer):
+    """A running sum of each matrix's gradients, made orthogonal, is the step.
+
+    Kernels of convolutions count as matrices: one row for each feature that comes out.
+
+    Args:
+        parameters: matrices and kernels.
+        lr: a step's root mean square is 0.2 · lr, about that of an AdamW step.
+        momentum: of the running sum, which looks one step ahead (Nesterov).
+        weight_decay: share of the weights, times lr, that goes at each step.
+        precision: of the products of matrices; by default bfloat16 on a GPU, where it is fast, and float32 elsewhere.
+
+    Raises:
+        ValueError: a parameter that is neither matrix nor kernel.
+
+    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the size of the steps and the
+    decay are those of Liu et al. 2025, "Muon is Scalable for LLM Training", section 2.2.
+    Differs from torch.optim.Muon: matrices of one shape are worked on together, which takes half the time for small ones,
+    kernels are welcome, and the CPU works in float32.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[nn.Parameter],
+        lr: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        precision: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.precision = precision
+        shapes = [tuple(p.shape) for group in self.param_groups for p in group["params"]]
+        if vectors := [shape for shape in shapes if len(shape) < 2]:
+            raise ValueError(f"a parameter has shape {vectors[0]}: expected matrices and kernels only")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One step of all matrices that have a gradient."""
+        loss = closure() if closure is not None else None
+        for group in self.param_groups:
+            alike: dict[torch.Size, list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    alike.setdefault(parameter.flatten(1).shape, []).append(parameter)
+            for same in alike.values():
+                self._step_together(same, **{name: group[name] for name in self.defaults})
+        return loss
+
+    def _step_together(
+        self, parameters: list[nn.Parameter], lr: float, momentum: float, weight_decay: float
+    ) -> None:
+        for parameter in parameters:
+            if "sum" not in self.state[parameter]:
+                self.state[parameter]["sum"] = torch.zeros_like(parameter)
+        gradients = [parameter.grad for parameter in parameters]
+        sums = [self.state[parameter]["sum"] for parameter in parameters]
+        torch._foreach_lerp_(sums, gradients, 1 - momentum)
+        ahead = torch.stack([g.lerp(s, momentum).flatten(1) for g, s in zip(gradients, sums, strict=True)])
+        fast = torch.bfloat16 if ahead.is_cuda else torch.float32
+        steps = orthogonalize(ahead, precision=self.precision or fast)
+        length = 0.2 * max(ahead.shape[1:]) ** 0.5
+        for parameter, step in zip(parameters, steps, strict=True):
+            parameter.mul_(1 - lr * weight_decay).sub_(step.view(parameter.shape), alpha=lr * length)
 
 
 class JoinedOptimizer(torch.optim.Optimizer):
@@ -44,13 +139,43 @@ class JoinedOptimizer(torch.optim.Optimizer):
         self._share()
 
 
+Maker = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]  # what `fit` calls with what it trains
+
+
+def _groups(parameters: Iterable[nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
+    """Decay for what has rows and columns, none for biases and norms; a group that would be empty is left out."""
+    every = list(parameters)
+    groups = [
+        {"params": [p for p in every if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in every if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def adamw(
+    model: nn.Module,
+    rate: float,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.9, 0.999),
+) -> Maker:
+    """For `fit`: parameters -> AdamW, with decay on matrices, kernels and embeddings and none on biases and norms.
+
+    Args:
+        model: not needed; here so that all makers are called alike.
+        rate, weight_decay, betas: AdamW's.
+
+    Source: Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization".
+    """
+    return lambda parameters: torch.optim.AdamW(_groups(parameters, weight_decay), lr=rate, betas=betas)
+
+
 def muon(
     model: nn.Module,
     rate: float,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = (0.9, 0.95),
-) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
-    """For `fit`: parameters -> Muon for the matrices inside a model, AdamW for embeddings, biases and norms.
+) -> Maker:
+    """For `fit`: parameters -> Muon for a model's matrices and kernels, AdamW for embeddings, biases and norms.
 
     A gradient matrix mostly has a few strong directions. Muon gives all of its directions the same length, so that the rare
     ones are learnt, too. Its steps are scaled to be as large as AdamW's, so that one rate suits both.
@@ -58,28 +183,33 @@ def muon(
     Args:
         model: tells which of its matrices are embeddings; these are looked up, not multiplied with.
         rate: of both.
-        weight_decay: of matrices and embeddings.
+        weight_decay: of matrices, kernels and embeddings.
         betas: AdamW's.
 
-    Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the size of the steps and the
-    decay are those of Liu et al. 2025, "Muon is Scalable for LLM Training", section 2.2.
+    Source: see `Muon` and `adamw`.
     """
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
 
     def make(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         every = list(parameters)
-        matrices = [p for p in every if p.ndim == 2 and id(p) not in embeddings]
-        rest = [p for p in every if p.ndim != 2 or id(p) in embeddings]
-        groups = [
-            {"params": [p for p in rest if p.ndim > 1], "weight_decay": weight_decay},
-            {"params": [p for p in rest if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        groups, parts = [group for group in groups if group["params"]], []
+        matrices = [p for p in every if p.ndim > 1 and id(p) not in embeddings]
+        rest = [p for p in every if p.ndim <= 1 or id(p) in embeddings]
+        parts: list[torch.optim.Optimizer] = []
         if matrices:
-            options = {"weight_decay": weight_decay, "adjust_lr_fn": "match_rms_adamw"}
-            parts.append(torch.optim.Muon(matrices, lr=rate, **options))
-        if groups:
-            parts.append(torch.optim.AdamW(groups, lr=rate, betas=betas))
+            parts.append(Muon(matrices, lr=rate, weight_decay=weight_decay))
+        if rest:
+            parts.append(torch.optim.AdamW(_groups(rest, weight_decay), lr=rate, betas=betas))
         return JoinedOptimizer(*parts)
 
     return make
+
+
+def by_name(name: str) -> Callable[..., Maker]:
+    """`muon` or `adamw`.
+
+    Raises:
+        ValueError: another name.
+    """
+    if name not in ("muon", "adamw"):
+        raise ValueError(f'optimizer is {name!r}: expected "muon" or "adamw"')
+    return {"muon": muon, "adamw": adamw}[name]

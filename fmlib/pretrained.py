@@ -15,6 +15,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from fmlib.checkpoint import misfits
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be found, read, or fitted into the model; the message says which tensor and why."""
@@ -93,15 +95,7 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         CheckpointError: names every tensor that is missing, unexpected or of another shape; the model is unchanged then.
     """
-    expected = {name: value.shape for name, value in model.state_dict().items()}
-    wrong = [f"missing {name}" for name in expected.keys() - tensors.keys()]
-    wrong += [f"unexpected {name}" for name in tensors.keys() - expected.keys()]
-    wrong += [
-        f"{name} is {tuple(tensors[name].shape)}, expected {tuple(expected[name])}"
-        for name in expected.keys() & tensors.keys()
-        if tensors[name].shape != expected[name]
-    ]
-    if wrong:
+    if wrong := misfits(model, tensors):
         raise CheckpointError(f"the checkpoint does not fit {type(model).__name__}: {_told(wrong)}")
     model.load_state_dict(dict(tensors))
 

@@ -21,6 +21,7 @@ from fmlib.batches import Batch, step_seed
 from fmlib.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fmlib.distributed import process_count, process_index
 from fmlib.ema import frozen_copy, momentum_update
+from fmlib.optimizers import adamw
 
 Loss = Callable[[nn.Module, Batch, torch.Generator], Tensor | tuple[Tensor, Any]]
 
@@ -147,7 +148,7 @@ def fit(
 
     accelerator = _accelerator(device)
     model.to(accelerator.device)
-    built = optimizer(parameters) if optimizer is not None else _adamw(model, rate, weight_decay)
+    built = (optimizer or adamw(model, rate, weight_decay))(parameters)
     full_rates = [group["lr"] for group in built.param_groups]
     slow = frozen_copy(model) if ema is not None else None
     wrapped, built = accelerator.prepare(model, built, device_placement=[True, True])
@@ -239,15 +240,6 @@ def _accelerator(device: torch.device | str | None) -> Any:
         raise ValueError(f"device is {device}, but torch sees no CUDA device: pass device='cpu'")
     precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
     return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
-
-
-def _adamw(model: nn.Module, rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    trained = [p for p in model.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=rate)
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fmlib.llm.gpt import GPT, GPTConfig
-from fmlib.optimizers import JoinedOptimizer, muon
+from fmlib.optimizers import JoinedOptimizer, Muon, muon, orthogonalize
 from fmlib.train import fit
 
 
@@ -24,12 +24,62 @@ def train(trained, optimizer, steps):
     return loss.item()
 
 
+def test_singular_values_go_to_one_and_directions_stay():
+    torch.manual_seed(0)
+    for rows, columns in ((6, 20), (20, 6), (8, 8)):
+        u, _ = torch.linalg.qr(torch.randn(3, rows, min(rows, columns)))
+        v, _ = torch.linalg.qr(torch.randn(3, columns, min(rows, columns)))
+        values = torch.logspace(0, -2, min(rows, columns))
+        found = orthogonalize(u @ torch.diag(values / values.norm()) @ v.mT)
+        inside = u.mT @ found @ v
+        lengths = inside.diagonal(dim1=1, dim2=2)
+        assert lengths.min() > 0.6
+        assert lengths.max() < 1.25
+        torch.testing.assert_close(inside, torch.diag_embed(lengths), rtol=0, atol=1e-4)
+        torch.testing.assert_close(u @ inside @ v.mT, found, rtol=0, atol=1e-4)
+
+
+def test_a_matrix_of_zeros_stays_one():
+    assert orthogonalize(torch.zeros(2, 3, 5)).eq(0).all()
+
+
+def test_muon_in_bfloat16_is_torchs_to_the_last_bit():
+    torch.manual_seed(0)
+    ours = [nn.Parameter(torch.randn(shape)) for shape in ((8, 8), (8, 8), (16, 4), (3, 9), (8, 8))]
+    theirs = [nn.Parameter(p.detach().clone()) for p in ours]
+    first = Muon(ours, lr=0.02, weight_decay=0.1, precision=torch.bfloat16)
+    second = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(5):
+        for a, b in zip(ours, theirs, strict=True):
+            a.grad = torch.randn_like(a)
+            b.grad = a.grad.clone()
+        first.step()
+        second.step()
+    for a, b in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+
+
+def test_a_kernel_is_a_matrix_with_a_row_for_each_feature():
+    torch.manual_seed(0)
+    kernel = nn.Parameter(torch.randn(6, 4, 3, 3).to(memory_format=torch.channels_last))
+    matrix = nn.Parameter(kernel.detach().flatten(1).clone())
+    for _ in range(3):
+        kernel.grad = torch.randn_like(kernel)
+        matrix.grad = kernel.grad.flatten(1).clone()
+        Muon([kernel], lr=0.1).step()
+        Muon([matrix], lr=0.1).step()
+    torch.testing.assert_close(kernel.flatten(1), matrix, rtol=0, atol=1e-6)
+
+
+def test_a_vector_is_refused_by_its_shape():
+    with pytest.raises(ValueError, match=r"shape \(7,\): expected matrices and kernels"):
+        Muon([nn.Parameter(torch.zeros(7))], lr=0.1)
+
+
 def test_two_optimizers_as_one_do_what_each_does_alone():
     joined, apart = model(), model()
     train(joined, muon(joined, 0.01, weight_decay=0.1)(joined.parameters()), 5)
-    matrices = [apart[1].weight, apart[3].weight]
-    options = {"lr": 0.01, "weight_decay": 0.1, "adjust_lr_fn": "match_rms_adamw"}
-    first = torch.optim.Muon(matrices, **options)
+    first = Muon([apart[1].weight, apart[3].weight], lr=0.01, weight_decay=0.1)
     plain = [apart[1].bias, *apart[2].parameters(), apart[3].bias]
     groups = [{"params": [apart[0].weight], "weight_decay": 0.1}, {"params": plain, "weight_decay": 0.0}]
     second = torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95))

@@ -54,7 +54,7 @@ def train_step_sides(activation: str = "gelu_new"):
         )
 
     return (
-        lambda: step(next_token_loss(ours(tokens), tokens), optimizers[0]),
+        lambda: step(next_token_loss(ours(tokens), tokens, overwrite=True), optimizers[0]),
         lambda: step(theirs(tokens, labels=tokens).loss, optimizers[1]),
         agree,
     )

@@ -5,14 +5,15 @@ decodes it, so that a cut clone, a bad merge or a text conversion is refused by 
 as strange pictures.
 """
 
+import bz2
 import hashlib
 import io
 import json
 import lzma
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Bool, Int64
@@ -83,9 +84,28 @@ def check(path: Path, content: bytes, sha256: str, size: int, remedy: str) -> No
         )
 
 
-def read_xz_json(name: str) -> object:
+def read_xz_json(name: str) -> Any:
     """A JSON document that is embedded under xz."""
     return json.loads(lzma.decompress(read(name)))
+
+
+def read_bz2_json(name: str) -> Any:
+    """A JSON document that is embedded under bzip2, which packs English closer than xz does."""
+    return json.loads(bz2.decompress(read(name)))
+
+
+def of_split(works: Sequence[Any], split: str, held_out: Mapping[str, Sequence[str]]) -> tuple[Any, ...]:
+    """Whole works, each with a title, of one split.
+
+    Args:
+        works: all of them.
+        split: "train" takes what no other split has.
+        held_out: split -> titles.
+    """
+    if split != "train":
+        return tuple(work for work in works if work.title in held_out[split])
+    gone = {title for titles in held_out.values() for title in titles}
+    return tuple(work for work in works if work.title not in gone)
 
 
 def read_sheet(name: str, size: int, channels: int, count: int) -> "np.ndarray":

@@ -4,17 +4,14 @@ One form throughout: a chapter's heading on its own line, a paragraph on one lin
 only, so that a tokenizer of Shakespeare's plays cuts it into pieces that it knows.
 """
 
-import bz2
 import dataclasses
-import json
 from functools import lru_cache
 from pathlib import Path
 
 from fmlib.data import _store
 
 SPLITS = ("train", "validation", "test")
-VALIDATION = "Northanger Abbey"
-TEST = "Persuasion"
+HELD_OUT = {"validation": ("Northanger Abbey",), "test": ("Persuasion",)}
 FILE = "austen/novels.json.bz2"
 
 
@@ -74,15 +71,11 @@ def load_austen(split: str = "train") -> Novels:
 
 @lru_cache(maxsize=6)
 def _load(folder: Path, split: str) -> Novels:
-    held_out = {"validation": VALIDATION, "test": TEST}
-    if split == "train":
-        chosen = [novel for novel in _novels(folder) if novel.title not in held_out.values()]
-    else:
-        chosen = [novel for novel in _novels(folder) if novel.title == held_out[split]]
-    return Novels("\n\n".join(novel.text for novel in chosen), tuple(chosen))
+    chosen = _store.of_split(_novels(folder), split, HELD_OUT)
+    return Novels("\n\n".join(novel.text for novel in chosen), chosen)
 
 
 @lru_cache(maxsize=2)
 def _novels(folder: Path) -> tuple[Novel, ...]:
-    entries = json.loads(bz2.decompress(_store.read(FILE)))
-    return tuple(sorted((Novel(**entry) for entry in entries), key=lambda n: (n.year, n.title)))
+    novels = (Novel(**entry) for entry in _store.read_bz2_json(FILE))
+    return tuple(sorted(novels, key=lambda n: (n.year, n.title)))

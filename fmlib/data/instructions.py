@@ -5,9 +5,7 @@ must begin. Whether an answer obeys can be told by a rule. Held-out instructions
 have; the words of a last split are never asked for in training.
 """
 
-import bz2
 import dataclasses
-import json
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -85,5 +83,5 @@ def load_instructions(split: str = "train") -> tuple[Instruction, ...]:
 
 @lru_cache(maxsize=2)
 def _load(folder: Path) -> dict[str, tuple[Instruction, ...]]:
-    document = json.loads(bz2.decompress(_store.read(FILE)))
+    document = _store.read_bz2_json(FILE)
     return {split: tuple(Instruction(**entry) for entry in entries) for split, entries in document.items()}

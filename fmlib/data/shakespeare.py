@@ -4,18 +4,17 @@ One form throughout: a speaker's name with a colon on its own line, the lines sp
 in brackets, a blank line between speeches; ASCII only.
 """
 
-import bz2
 import dataclasses
-import json
 from functools import lru_cache
 from pathlib import Path
 
 from fmlib.data import _store
 
 SPLITS = ("train", "validation", "test")
-# A comedy, a history and a tragedy each.
-VALIDATION = ("The Comedy of Errors", "King John", "Timon of Athens")
-TEST = ("A Midsummer Night's Dream", "Richard II", "Macbeth")
+HELD_OUT = {  # a comedy, a history and a tragedy each
+    "validation": ("The Comedy of Errors", "King John", "Timon of Athens"),
+    "test": ("A Midsummer Night's Dream", "Richard II", "Macbeth"),
+}
 FILE = "shakespeare/plays.json.bz2"
 
 
@@ -75,16 +74,11 @@ def load_shakespeare(split: str = "train") -> Text:
 
 @lru_cache(maxsize=6)
 def _load(folder: Path, split: str) -> Text:
-    plays = _plays(folder)
-    if split == "train":
-        chosen = [play for play in plays if play.title not in VALIDATION + TEST]
-    else:
-        titles = VALIDATION if split == "validation" else TEST
-        chosen = [play for play in plays if play.title in titles]
-    return Text("\n\n".join(play.text for play in chosen), tuple(chosen))
+    chosen = _store.of_split(_plays(folder), split, HELD_OUT)
+    return Text("\n\n".join(play.text for play in chosen), chosen)
 
 
 @lru_cache(maxsize=2)
 def _plays(folder: Path) -> tuple[Play, ...]:
-    entries = json.loads(bz2.decompress(_store.read(FILE)))
-    return tuple(sorted((Play(**entry) for entry in entries), key=lambda play: play.title))
+    plays = (Play(**entry) for entry in _store.read_bz2_json(FILE))
+    return tuple(sorted(plays, key=lambda play: play.title))

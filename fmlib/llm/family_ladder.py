@@ -21,7 +21,7 @@ from fmlib.llm.parts import GatedMLP, RMSNorm
 from fmlib.llm.rotary import RotaryAttention
 from fmlib.llm.text_data import nats_per_token
 from fmlib.llm.transformer_experiments import load_letters
-from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh
+from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, reset_small
 
 LADDER = ("gpt", "rms_norm", "rotary", "swiglu", "grouped")  # each rung has the changes of those before it
 
@@ -84,15 +84,7 @@ class Rung(nn.Module):
         self.position_embedding = None if config.has("rotary") else nn.Embedding(recipe.max_length, dim)
         self.blocks = nn.ModuleList(Block(attention(), mlp(), norm) for _ in range(recipe.layers))
         self.norm = norm()
-        self._reset()
-
-    def _reset(self) -> None:
-        """As `GPT.reset_parameters`."""
-        small = 0.02 / (2 * len(self.blocks)) ** 0.5
-        for name, weight in self.named_parameters():
-            if weight.ndim == 2:
-                writes = name.endswith(("output.weight", "contract.weight"))
-                nn.init.normal_(weight, std=small if writes else 0.02)
+        reset_small(self, recipe.layers)
 
     def forward(
         self, tokens: Int64[Tensor, "batch length"], *, cache: list[KVCache] | None = None

@@ -169,7 +169,7 @@ def make_loss(kind: str, recipe: Recipe) -> Callable[[nn.Module, Tensor, torch.G
     """
 
     def next_token(model: nn.Module, pieces: Tensor, generator: torch.Generator) -> Tensor:
-        return next_token_loss(model(pieces[:, :-1]), pieces)
+        return next_token_loss(model(pieces[:, :-1]), pieces, overwrite=True)
 
     def blanks(model: nn.Module, pieces: Tensor, generator: torch.Generator) -> Tensor:
         read, targets = mask_tokens(

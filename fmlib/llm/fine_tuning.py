@@ -110,7 +110,7 @@ def fine_tune(
         return new(step) if old is None else replay_batch(new(step), old(step), tuning.replay)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        return next_token_loss(model(batch[:, :-1]), batch)
+        return next_token_loss(model(batch[:, :-1]), batch, overwrite=True)
 
     def measure(model: GPT) -> dict[str, float]:
         return {name: text_bits_per_character(model, tokenizer, text) for name, text in held_out.items()}

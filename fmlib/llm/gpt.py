@@ -12,7 +12,7 @@ from fmlib.llm.gpt2_checkpoint import read_gpt2
 from fmlib.llm.gpt_config import GPTConfig, count_parameters, flops_per_token, parameter_count
 from fmlib.llm.next_token import IGNORED, check_tokens, next_token_loss
 from fmlib.pretrained import CheckpointError, load_tensors
-from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh
+from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, reset_small
 
 __all__ = [
     "GPT",
@@ -53,23 +53,7 @@ class GPT(nn.Module):
             for _ in range(config.layers)
         )
         self.norm = norm()
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Small random weights; what writes into the residual stream starts smaller the more blocks there are.
-
-        Source: the standard deviation 0.02 Radford et al. 2018, section 4.1; the smaller one Radford et al. 2019,
-        section 2.3, where N counts what is added to the stream: two parts a block.
-        """
-        small = 0.02 / (2 * self.config.layers) ** 0.5
-        for name, weight in self.named_parameters():
-            if weight.ndim == 2:
-                writes = name.endswith(("output.weight", "contract.weight"))
-                nn.init.normal_(weight, std=small if writes else 0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(weight)
-            else:
-                nn.init.ones_(weight)
+        reset_small(self, config.layers)
 
     def hidden(
         self,

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
@@ -134,10 +133,7 @@ def answer_loss(
         )
     if not bool(answers[:, 1:].any()):
         raise ValueError("no token is marked as an answer's: expected at least one behind the first position")
-    # The logits at position t are about token t + 1.
-    targets = tokens.masked_fill(~answers, IGNORED)[:, 1:]  # [batch, length - 1]
-    exact = torch.promote_types(logits.dtype, torch.float32)
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1).to(exact), targets.flatten(), ignore_index=IGNORED)
+    return next_token_loss(logits, tokens.masked_fill(~answers, IGNORED))
 
 
 def tune_on_instructions(

@@ -14,7 +14,7 @@ from fmlib.llm.next_token import check_tokens
 from fmlib.llm.parts import GatedMLP, RMSNorm
 from fmlib.llm.rotary import RotaryAttention
 from fmlib.pretrained import CheckpointError, load_tensors
-from fmlib.transformer import Block, KVCache
+from fmlib.transformer import Block, KVCache, reset_small
 
 
 @dataclass(frozen=True)
@@ -110,17 +110,7 @@ class Llama(nn.Module):
         )
         self.norm = norm()
         self.head = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Small random weights, as in our GPT; the paper does not say how it begins."""
-        small = 0.02 / (2 * self.config.layers) ** 0.5
-        for name, weight in self.named_parameters():
-            if weight.ndim == 2:
-                writes = name.endswith(("output.weight", "contract.weight"))
-                nn.init.normal_(weight, std=small if writes else 0.02)
-            else:
-                nn.init.ones_(weight)
+        reset_small(self, config.layers)  # as our GPT; the paper does not say how it begins
 
     def hidden(
         self,

@@ -5,18 +5,21 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-IGNORED = -100  # a target that does not count, as in torch's cross_entropy
+from fmlib.llm.cross_entropy import IGNORED, mean_cross_entropy
 
 
 def next_token_loss(
     logits: Float[Tensor, "batch positions vocab"],
     tokens: Int64[Tensor, "batch length"],
+    *,
+    overwrite: bool = False,
 ) -> Float[Tensor, ""]:
     """How surprising each token is to the model that has seen those before it.
 
     Args:
         logits: of the model for these very tokens; the last position, which nothing judges, may be left out.
         tokens: the text; the logits at position t are judged by token t + 1. Those that are -100 don't count.
+        overwrite: save memory in training: the gradient takes the logits' place; see `mean_cross_entropy`.
 
     Returns:
         Mean cross-entropy in nats per counted token.
@@ -43,10 +46,7 @@ def next_token_loss(
         logits.shape[1] == tokens.shape[1]
     ):  # nothing judges the last position; to cut it off would copy all logits
         targets = F.pad(targets, (0, 1), value=IGNORED)
-    exact = torch.promote_types(
-        logits.dtype, torch.float32
-    )  # a sum over the vocabulary needs more than 16 bits
-    return F.cross_entropy(logits.flatten(0, 1).to(exact), targets.flatten(), ignore_index=IGNORED)
+    return mean_cross_entropy(logits.flatten(0, 1), targets.flatten(), overwrite=overwrite)
 
 
 def _check_targets(targets: Tensor, vocab_size: int) -> None:

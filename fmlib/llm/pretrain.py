@@ -22,7 +22,7 @@ from fmlib.llm.measure import bits_per_character
 from fmlib.llm.next_token import next_token_loss
 from fmlib.llm.text_data import TextBatches
 from fmlib.llm.tokenizer import BPETokenizer
-from fmlib.optimizers import muon
+from fmlib.optimizers import by_name
 from fmlib.train import History, fit
 
 
@@ -51,8 +51,7 @@ class Recipe:
     optimizer: str = "muon"
 
     def __post_init__(self) -> None:
-        if self.optimizer not in ("muon", "adamw"):
-            raise ValueError(f'optimizer is {self.optimizer!r}: expected "muon" or "adamw"')
+        by_name(self.optimizer)
 
     @property
     def tokens(self) -> int:
@@ -110,22 +109,9 @@ def _shakespeare_tokens(vocab_size: int) -> tuple[BPETokenizer, Tensor]:
 def make_optimizer(
     recipe: Recipe, model: nn.Module
 ) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
-    """Parameters -> the recipe's optimizer, with decay on matrices and none on biases and norms.
-
-    Source: Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization"; for Muon see `fmlib.optimizers.muon`.
-    """
-    if recipe.optimizer == "muon":
-        return muon(model, recipe.rate, recipe.weight_decay, recipe.betas)
-
-    def adamw(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        every = list(parameters)
-        groups = [
-            {"params": [p for p in every if p.ndim > 1], "weight_decay": recipe.weight_decay},
-            {"params": [p for p in every if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW([g for g in groups if g["params"]], lr=recipe.rate, betas=recipe.betas)
-
-    return adamw
+    """Parameters -> the recipe's optimizer, with decay on matrices and none on biases and norms; see `fmlib.optimizers`."""
+    make = by_name(recipe.optimizer)
+    return make(model, recipe.rate, recipe.weight_decay, recipe.betas)
 
 
 def make_gpt(config: GPTConfig, seed: int) -> GPT:
@@ -171,7 +157,7 @@ def train_gpt(
     batches = TextBatches(tokens, length=recipe.model.max_length + 1, batch_size=recipe.batch_size, seed=seed)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        value = next_token_loss(model(batch[:, :-1]), batch)
+        value = next_token_loss(model(batch[:, :-1]), batch, overwrite=True)
         return value, value.detach()
 
     history = fit(

@@ -2,7 +2,7 @@
 
 The text may be larger than memory; a killed run goes on with --resume as if it had not been; `accelerate launch
 --multi_gpu --num_processes 2 -m fmlib.llm.pretrain ...` runs it in several processes (without a GPU, on the CPU), with the
-same result as in one: to rounding with AdamW, nearly so with Muon, which works in 16 bits.
+same result as in one, to rounding.
 """
 
 import argparse

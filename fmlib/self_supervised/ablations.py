@@ -12,6 +12,10 @@ from fmlib.self_supervised.contrastive import FULL, Recipe, train_moco, train_si
 from fmlib.self_supervised.label_efficiency import labeled
 
 TEMPERATURES = {"temperature_003": 0.03, "temperature_01": 0.1, "temperature_03": 0.3, "temperature_1": 1.0}
+OPTIMIZERS = {
+    "optimizer_adamw": ("adamw", 1.5e-3),
+    "optimizer_muon": ("muon", 5e-3),
+}  # each with a rate that suits it
 BATCH_SIZES = {"batch_16": 16, "batch_64": 64, "batch_256": 256}
 AUGMENTATIONS = {
     "views_all": FULL,
@@ -35,6 +39,9 @@ def changed(row: str) -> Recipe:
     short = Recipe.short()
     if row in TEMPERATURES:
         return replace(short, temperature=TEMPERATURES[row])
+    if row in OPTIMIZERS:
+        optimizer, rate = OPTIMIZERS[row]
+        return replace(short, optimizer=optimizer, rate=rate)
     if row in BATCH_SIZES:  # as many pictures in all, so fewer steps of larger batches
         size = scale.pick(smoke=min(32, BATCH_SIZES[row]), cpu=BATCH_SIZES[row], gpu=BATCH_SIZES[row])
         return replace(short, batch_size=size, steps=max(1, short.steps * short.batch_size // size))
@@ -44,7 +51,7 @@ def changed(row: str) -> Recipe:
         steps = short.steps * scale.pick(smoke=1, cpu=2, gpu=2)
         momentum = 0.0 if row.endswith("_m0") else short.momentum
         return replace(short, batch_size=32, steps=steps, queue_size=QUEUES.get(row, 1), momentum=momentum)
-    known = ", ".join([*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS, *QUEUES, "queue_simclr"])
+    known = ", ".join([*TEMPERATURES, *OPTIMIZERS, *BATCH_SIZES, *AUGMENTATIONS, *QUEUES, "queue_simclr"])
     raise ValueError(f"there is no row {row!r}: expected one of {known}")
 
 

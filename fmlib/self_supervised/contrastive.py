@@ -13,6 +13,7 @@ from fmlib.augment import Augmentation
 from fmlib.batches import ShuffledBatches
 from fmlib.data import Pictures
 from fmlib.distributed import unwrap
+from fmlib.optimizers import by_name, muon
 from fmlib.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.moco import MoCo, MoCoConfig
 from fmlib.self_supervised.simclr import SimCLR, SimCLRConfig, nt_xent
@@ -29,18 +30,26 @@ class Recipe:
     Args:
         steps, batch_size: pictures seen are steps · batch_size, each in two views.
         rate: highest learning rate.
+        optimizer: "muon" (matrices and kernels by Muon, the rest by AdamW) or "adamw".
         temperature: of the loss.
         augment: how a view is made.
         queue_size, momentum: MoCo's.
+
+    Raises:
+        ValueError: an optimizer of another name.
     """
 
     steps: int
     batch_size: int = 64
-    rate: float = 1.5e-3
+    rate: float = 5e-3
+    optimizer: str = "muon"
     temperature: float = 0.3
     augment: Augmentation = field(default_factory=lambda: FULL)
     queue_size: int = 2048
     momentum: float = 0.99
+
+    def __post_init__(self) -> None:
+        by_name(self.optimizer)
 
     @classmethod
     def main(cls) -> "Recipe":
@@ -48,7 +57,6 @@ class Recipe:
         return cls(
             steps=scale.pick(smoke=4, cpu=1200, gpu=8000),
             batch_size=scale.pick(smoke=32, cpu=128, gpu=512),
-            rate=2e-3,
         )
 
     @classmethod
@@ -98,7 +106,14 @@ def train_simclr(
 
     batches = ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed)
     history = fit(
-        model, batches, loss, steps=recipe.steps, rate=recipe.rate, weight_decay=1e-4, seed=seed, **options
+        model,
+        batches,
+        loss,
+        steps=recipe.steps,
+        rate=recipe.rate,
+        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
+        seed=seed,
+        **options,
     )
     return model, history
 
@@ -126,7 +141,7 @@ def train_moco(
         loss,
         steps=recipe.steps,
         rate=recipe.rate,
-        weight_decay=1e-4,
+        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
         seed=seed,
         after_step=lambda model, keys: model.update(keys),
         **options,
@@ -157,5 +172,6 @@ def train_supervised(
     batches = ShuffledBatches(
         pictures.images, pictures.labels, batch_size=min(64, len(pictures) // 2), seed=seed
     )
-    fit(model, batches, loss, steps=steps, rate=2e-3, weight_decay=1e-2, seed=seed, **options)
+    optimizer = muon(model, rate=2e-3, weight_decay=1e-2)
+    fit(model, batches, loss, steps=steps, rate=2e-3, optimizer=optimizer, seed=seed, **options)
     return model

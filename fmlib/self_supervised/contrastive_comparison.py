@@ -1,7 +1,14 @@
 """All rows of the lesson on contrastive learning: `make compare WHAT=contrastive` runs each with three seeds."""
 
 from fmlib.compare import Comparison
-from fmlib.self_supervised.ablations import AUGMENTATIONS, BATCH_SIZES, QUEUES, TEMPERATURES, ablation_row
+from fmlib.self_supervised.ablations import (
+    AUGMENTATIONS,
+    BATCH_SIZES,
+    OPTIMIZERS,
+    QUEUES,
+    TEMPERATURES,
+    ablation_row,
+)
 from fmlib.self_supervised.emoji_views import EMOJI_VIEWS, emoji_row
 from fmlib.self_supervised.label_efficiency import (
     careless_row,
@@ -13,7 +20,7 @@ from fmlib.self_supervised.label_efficiency import (
 )
 
 COMPARISON = Comparison(
-    version=2,
+    version=3,
     prefix="self_supervised/contrastive",
     rows={
         "pixels": pixels_row,
@@ -24,7 +31,7 @@ COMPARISON = Comparison(
         "moco": moco_row,
         **{
             row: (lambda seed, row=row: ablation_row(row, seed))
-            for row in [*TEMPERATURES, *BATCH_SIZES, *AUGMENTATIONS, "queue_simclr", *QUEUES]
+            for row in [*TEMPERATURES, *BATCH_SIZES, *OPTIMIZERS, *AUGMENTATIONS, "queue_simclr", *QUEUES]
         },
         **{
             row: (lambda seed, row=row: emoji_row(row, seed))

@@ -28,7 +28,6 @@ def emoji_recipe(row: str) -> Recipe:
     return Recipe(
         steps=scale.pick(smoke=2, cpu=250, gpu=4000),
         batch_size=scale.pick(smoke=32, cpu=128, gpu=512),
-        rate=2e-3,
         temperature=0.2,
         augment=EMOJI_VIEWS[row],
     )

@@ -93,16 +93,20 @@ def work(rank):
     return {"status": torch.tensor(status)}
 
 
+def of_gradients(learnt):
+    """All weights but the keys' biases: their gradient is zero, and AdamW enlarges what rounding leaves of it."""
+    return {name: weight for name, weight in learnt.items() if not name.endswith("key.bias")}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("optimizer", "tolerance"), [("adamw", 1e-5), ("muon", 2e-3)]
-)  # Muon finds its directions in bfloat16, where the order of a sum shows
-def test_two_processes_learn_what_one_learns(text, tmp_path, monkeypatch, optimizer, tolerance):
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_two_processes_learn_what_one_learns(text, tmp_path, monkeypatch, optimizer):
     monkeypatch.setenv("FMLIB_TEST_FOLDER", str(tmp_path))
     monkeypatch.setenv("FMLIB_TEST_OPTIMIZER", optimizer)
     assert [found["status"].item() for found in in_two_processes(work, tmp_path)] == [0, 0]
     assert main(options(text, tmp_path / "one", "--steps", 8, "--optimizer", optimizer)) == 0
-    assert same(weights(tmp_path / "two"), weights(tmp_path / "one"), tolerance)
+    one, two = (of_gradients(weights(tmp_path / name)) for name in ("one", "two"))
+    assert same(one, two, 1e-5)
 
 
 @pytest.mark.slow
@@ -117,7 +121,8 @@ def test_accelerate_launch_runs_it(text, tmp_path, capsys):
     assert ", 2 processes\n" in launched.stdout
     assert launched.stdout.count("step 8/8  loss") == 1  # one of them speaks
     assert main(options(text, tmp_path / "one", "--steps", 8, "--optimizer", "adamw")) == 0
-    assert same(weights(tmp_path / "two"), weights(tmp_path / "one"), 1e-5)
+    one, two = (of_gradients(weights(tmp_path / name)) for name in ("one", "two"))
+    assert same(one, two, 1e-5)
     told = [line.split("  ")[1] for line in launched.stdout.splitlines() if line.startswith("step 8/8  loss")]
     assert f"step 8/8  {told[0]}" in capsys.readouterr().out  # the loss of the whole batch
 
