@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -68,6 +70,22 @@ def test_every_row_of_the_comparison_is_one_change():
         changed = ablations.changed(row)
         assert changed.temperature == short.temperature
         assert changed.steps * changed.batch_size <= short.steps * short.batch_size
+
+
+def test_the_rows_of_the_optimizers_train_with_them():
+    images = load_fashion_mnist("validation").images
+    trained = {}
+    for row, (name, rate) in ablations.OPTIMIZERS.items():
+        changed = replace(ablations.changed(row), steps=2)
+        assert (changed.optimizer, changed.rate) == (name, rate)
+        trained[row], _ = train_simclr(images, changed, progress=False)
+    first, second = (model.encoder.stem[0].weight for model in trained.values())
+    assert not torch.allclose(first, second, atol=1e-4)
+
+
+def test_a_recipe_refuses_an_optimizer_that_it_does_not_know():
+    with pytest.raises(ValueError, match="optimizer is 'sgd': expected"):
+        recipe(optimizer="sgd")
 
 
 def test_an_unknown_row_is_refused():
