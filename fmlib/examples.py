@@ -56,8 +56,8 @@ def language_modeling_example(
         progress: show a bar.
 
     Returns:
-        The model (its tokenizer is `fmlib.llm.pretrain.shakespeare_tokens()[0]`) and a text that it wrote, as long as the
-        model can see.
+        The model, and a text that it wrote, as long as the model can see. Its tokenizer is
+        `fmlib.llm.pretrain.shakespeare_tokens(model.config.vocab_size)[0]`.
 
     Raises:
         ValueError: steps below 1.
@@ -75,8 +75,8 @@ def language_modeling_example(
     from fmlib.llm.pretrain import Recipe, shakespeare_tokens, train_gpt
     from fmlib.llm.sampling import Sampling
 
-    tokenizer, tokens = shakespeare_tokens()
-    recipe = Recipe.quick(tokenizer.vocab_size)
+    recipe = Recipe.quick()
+    tokenizer, tokens = shakespeare_tokens(recipe.model.vocab_size)
     recipe = replace(recipe, steps=recipe.steps if steps is None else steps)
     model, _ = train_gpt(tokens, recipe, seed, progress=progress)
     model.eval()

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     train, held_out = (load_shakespeare(split).text[:size] for split in ("train", "validation"))
     say(f"Bits per character of {len(held_out):,} characters from plays that it has not seen:\n")
     for name, bits in {
-        "this GPT": text_bits_per_character(model, shakespeare_tokens()[0], held_out),
+        "this GPT": text_bits_per_character(model, shakespeare_tokens(model.config.vocab_size)[0], held_out),
         f"{ORDER}-grams of characters": _ngram_bits(train, held_out),
         "xz, with the plays as its context": xz(train, held_out).after_training,
     }.items():

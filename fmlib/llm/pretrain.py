@@ -59,7 +59,7 @@ class Recipe:
         return self.steps * self.batch_size * self.model.max_length
 
     @classmethod
-    def shakespeare(cls, vocab_size: int = 2048) -> "Recipe":
+    def shakespeare(cls, vocab_size: int = 4096) -> "Recipe":
         """The run that the lesson on pretraining is about, at the scale in force."""
         return cls(
             model=scale.pick(
@@ -67,7 +67,7 @@ class Recipe:
                 cpu=GPTConfig(vocab_size, max_length=256, layers=4, heads=4, dim=128),
                 gpu=GPTConfig(vocab_size, max_length=256, layers=8, heads=8, dim=512, dropout=0.2),
             ),
-            steps=scale.pick(smoke=4, cpu=1500, gpu=5000),
+            steps=scale.pick(smoke=4, cpu=1350, gpu=5000),
             batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
         )
 
@@ -90,7 +90,7 @@ class Recipe:
         return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=200, gpu=600))
 
 
-def shakespeare_tokens(vocab_size: int = 2048) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
+def shakespeare_tokens(vocab_size: int = 4096) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:
     """A tokenizer trained on the training plays, and these plays as its tokens; done once for each size.
 
     Args:

@@ -6,8 +6,8 @@ from fmlib.exercises.quizzes import Choice, Question, Quiz
 UNTRAINED_LOSS = Prediction(
     name="untrained_loss",
     chapter="llm",
-    question="A GPT with a vocabulary of 2,048 tokens has not been trained yet. How large is its loss, in nats per token?",
-    explanation="It finds all tokens about equally likely, so each surprises by ln 2048 = 7.62 nats. A first loss far above "
+    question="A GPT with a vocabulary of 4,096 tokens has not been trained yet. How large is its loss, in nats per token?",
+    explanation="It finds all tokens about equally likely, so each surprises by ln 4096 = 8.32 nats. A first loss far above "
     "that means weights that start too large; far below, that the answer leaks in. Look at it before every long run.",
     close=0.03,
 )
