@@ -124,7 +124,7 @@ BENCHES = {
         "loss and queue of 4,096 x 128, 256 queries, forward and backward", "lightly", memory_bank_sides, 30
     ),
     "gpt_train_step": Bench(
-        "a training step of a GPT of 0.96 M parameters on 16 x 128 tokens, GPT-2 as it comes",
+        "a training step of the GPT of 1.35 M parameters on 8 x 256 tokens, GPT-2 as it comes",
         "transformers",
         bench_language.train_step_sides,
         20,
@@ -146,7 +146,7 @@ BENCHES = {
         "128 tokens, batch 1, greedy, with a cache of keys and values",
         "transformers",
         bench_language.generate_sides,
-        7,
+        25,
     ),
     "augment": Bench("a view of each of 128 color pictures of 32 px", "torchvision", augment_sides, 5),
 }

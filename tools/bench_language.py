@@ -7,7 +7,9 @@ import torch
 from fmlib.llm.generation import generate
 from fmlib.llm.gpt import load_gpt2, next_token_loss
 
-SIZES = {"vocab_size": 1024, "n_positions": 256, "n_embd": 128, "n_layer": 4, "n_head": 4}
+# those of the GPT that the lesson on pretraining trains, and that the lessons behind it write with
+SIZES = {"vocab_size": 4096, "n_positions": 256, "n_embd": 128, "n_layer": 4, "n_head": 4}
+BATCH = (8, 256)
 
 
 def both(activation: str = "gelu_new"):
@@ -40,7 +42,7 @@ def both(activation: str = "gelu_new"):
 def train_step_sides(activation: str = "gelu_new"):
     ours, theirs = both(activation)
     ours.train(), theirs.train()
-    tokens = torch.randint(1024, (16, 128), generator=torch.Generator().manual_seed(0))
+    tokens = torch.randint(SIZES["vocab_size"], BATCH, generator=torch.Generator().manual_seed(0))
     optimizers = [torch.optim.AdamW(model.parameters(), lr=1e-4) for model in (ours, theirs)]
 
     def step(loss, optimizer):
@@ -66,7 +68,7 @@ def same_activation_sides():
 
 def generate_sides():
     ours, theirs = (model.eval() for model in both("gelu_pytorch_tanh"))
-    prompt = torch.randint(1024, (1, 8), generator=torch.Generator().manual_seed(0))
+    prompt = torch.randint(SIZES["vocab_size"], (1, 8), generator=torch.Generator().manual_seed(0))
 
     def mine():
         return generate(ours, prompt, 128)
