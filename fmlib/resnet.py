@@ -102,7 +102,6 @@ class SmallResNet(nn.Module):
             raise ValueError(
                 f"pictures have shape {tuple(images.shape)}: expected [batch, {self.config.channels}, height, width]"
             )
-        images = images.contiguous(
-            memory_format=torch.channels_last
-        )  # a gray picture's own layout is not clear
+        # With one channel both layouts look alike, and the slower one would be taken.
+        images = images.contiguous(memory_format=torch.channels_last)
         return F.adaptive_avg_pool2d(self.stages(self.stem(images)), self.config.grid).flatten(1)

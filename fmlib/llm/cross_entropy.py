@@ -16,7 +16,8 @@ def mean_cross_entropy(
 
     The numbers are those of `torch.nn.functional.cross_entropy`. Its way there keeps the logarithms of all probabilities
     for the gradient and makes two more tensors of that size. But the gradient is p - 1 at the target and p elsewhere, and
-    p is back at once from the logits. So this keeps nothing, and works on some rows at a time.
+    p is back at once from the logits. So this keeps them, makes nothing else of their size but the gradient, and works on
+    some rows at a time.
 
     Args:
         logits: of any floating type; sums are made in 32 bits or more.

@@ -12,10 +12,8 @@ from fmlib.self_supervised.contrastive import FULL, Recipe, train_moco, train_si
 from fmlib.self_supervised.label_efficiency import labeled
 
 TEMPERATURES = {"temperature_003": 0.03, "temperature_01": 0.1, "temperature_03": 0.3, "temperature_1": 1.0}
-OPTIMIZERS = {
-    "optimizer_adamw": ("adamw", 1.5e-3),
-    "optimizer_muon": ("muon", 5e-3),
-}  # each with a rate that suits it
+# Each with a rate that suits it.
+OPTIMIZERS = {"optimizer_adamw": ("adamw", 1.5e-3), "optimizer_muon": ("muon", 5e-3)}
 BATCH_SIZES = {"batch_16": 16, "batch_64": 64, "batch_256": 256}
 AUGMENTATIONS = {
     "views_all": FULL,
