@@ -30,18 +30,23 @@ def orthogonalize(
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices  # the products below are as small as the shorter side
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    wide = x.shape[2] >= 2 * x.shape[1]
-    square, product = x @ x.mT, torch.eye(x.shape[1], dtype=x.dtype, device=x.device).expand(len(x), -1, -1)
-    for _ in range(steps):
-        polynomial = torch.baddbmm(square, square, square, beta=b, alpha=c)  # without a · 1
-        if wide:
-            polynomial.diagonal(dim1=1, dim2=2).add_(a)
-            product = polynomial @ product
-            square = polynomial @ square @ polynomial
-        else:
-            x = torch.baddbmm(x, polynomial, x, beta=a)
-            square = x @ x.mT
-    x = product @ x if wide else x
+
+    def polynomial(square: Tensor) -> Tensor:
+        result = torch.baddbmm(square, square, square, beta=b, alpha=c)
+        result.diagonal(dim1=1, dim2=2).add_(a)
+        return result
+
+    if x.shape[2] < 2 * x.shape[1]:
+        for _ in range(steps):
+            x = polynomial(x @ x.mT) @ x
+    else:
+        square = x @ x.mT
+        product = bend = polynomial(square)
+        for _ in range(steps - 1):
+            square = bend @ square @ bend
+            bend = polynomial(square)
+            product = bend @ product
+        x = product @ x
     return x.mT if tall else x
 
 

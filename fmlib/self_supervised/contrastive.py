@@ -17,7 +17,7 @@ from fmlib.optimizers import by_name, muon
 from fmlib.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.moco import MoCo, MoCoConfig
 from fmlib.self_supervised.simclr import SimCLR, SimCLRConfig, nt_xent
-from fmlib.train import History, fit
+from fmlib.train import History, Loss, fit
 
 FULL = Augmentation(crop=0.15, strength=0.8, gamma=1.0)  # the views of this lesson on gray pictures
 GENTLE = Augmentation(crop=0.6, jitter=0.0, gamma=0.5)  # what helps the supervised network
@@ -83,6 +83,19 @@ def two_views(
     return augment(images, generator), augment(images, generator)
 
 
+def _fit(model: nn.Module, images: Tensor, loss: Loss, recipe: Recipe, seed: int, **options: Any) -> History:
+    return fit(
+        model,
+        ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed),
+        loss,
+        steps=recipe.steps,
+        rate=recipe.rate,
+        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
+        seed=seed,
+        **options,
+    )
+
+
 def train_simclr(
     images: Tensor, recipe: Recipe, seed: int = 0, encoder: nn.Module | None = None, **options: Any
 ) -> tuple[SimCLR, History]:
@@ -104,18 +117,7 @@ def train_simclr(
         z1, z2 = model(*two_views(batch, recipe.augment, generator))
         return nt_xent(z1, z2, recipe.temperature)
 
-    batches = ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed)
-    history = fit(
-        model,
-        batches,
-        loss,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
-        seed=seed,
-        **options,
-    )
-    return model, history
+    return model, _fit(model, images, loss, recipe, seed, **options)
 
 
 def train_moco(
@@ -134,17 +136,8 @@ def train_moco(
         query, keys = model(*two_views(batch, recipe.augment, generator))
         return unwrap(model).loss(query, keys), keys
 
-    batches = ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed)
-    history = fit(
-        model,
-        batches,
-        loss,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
-        seed=seed,
-        after_step=lambda model, keys: model.update(keys),
-        **options,
+    history = _fit(
+        model, images, loss, recipe, seed, after_step=lambda model, keys: model.update(keys), **options
     )
     return model, history
 
