@@ -32,7 +32,7 @@ from fmlib._files import atomic_write_text
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ("self_supervised", "llm", "vision", "finetuning")
-ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "PYTHONHASHSEED": "0"}
+ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 ASK = """
 import json as _json, sys as _sys
 from fmlib.scale import device_name as _device_name
