@@ -106,6 +106,9 @@ def run(
             f"{comparison.prefix}/{name}": ledger.summarize(
                 [d["numbers"][name] for d in done], comparison.unit, sum(d["seconds"] for d in done)
             )
+            | {
+                "device": " and ".join(dict.fromkeys(d["device"] for d in done))
+            }  # a seed may be an earlier run's
             for name in done[0]["numbers"]
         }
         ledger.write(entries)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from fmlib.distributed import process_count, process_index
 from fmlib.ema import frozen_copy, momentum_update
 from fmlib.optimizers import adamw
 
+Schedule = Literal["cosine", "linear"]
 Loss = Callable[[nn.Module, Batch, torch.Generator], Tensor | tuple[Tensor, Any]]
 
 
@@ -43,6 +44,22 @@ def cosine_schedule(step: int, steps: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.5 * (1 + math.cos(math.pi * (step - warmup + 1) / max(1, steps - warmup + 1)))
+
+
+def linear_schedule(step: int, steps: int, warmup: int) -> float:
+    """The share of the full learning rate at a step: a straight rise, then a straight fall to zero.
+
+    Args:
+        step, steps, warmup: as in `cosine_schedule`.
+
+    Source: Bergsma et al. 2025, "Straight to Zero: Why Linearly Decaying the Learning Rate to Zero Works Best for LLMs".
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    return 1 - (step - warmup + 1) / max(1, steps - warmup + 1)
+
+
+SCHEDULES = {"cosine": cosine_schedule, "linear": linear_schedule}
 
 
 @dataclass
@@ -92,6 +109,7 @@ def fit(
     steps: int,
     rate: float = 1e-3,
     warmup: int | None = None,
+    schedule: Schedule = "cosine",
     weight_decay: float = 0.0,
     optimizer: Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer] | None = None,
     clip: float | None = 1.0,
@@ -115,8 +133,9 @@ def fit(
         batches: step, generator -> that step's batch; see `fmlib.batches.ShuffledBatches`.
         loss: model, batch, generator -> scalar loss, or (loss, extra) where `extra` goes to `after_step`.
         steps: optimizer steps of the whole run.
-        rate: the highest learning rate; it rises over `warmup` steps and falls to zero along a cosine.
+        rate: the highest learning rate; it rises over `warmup` steps and falls to zero.
         warmup: steps; 5 % of the run by default.
+        schedule: how it falls, "cosine" or "linear".
         weight_decay: for the default optimizer; matrices and kernels only, not biases and norms.
         optimizer: parameters -> optimizer; AdamW by default. Its own rates are kept in proportion to each other.
         clip: largest norm of the gradient; None leaves it alone.
@@ -138,6 +157,8 @@ def fit(
         TrainingError: the loss or the gradient is not finite any more; names the step.
     """
     _check_numbers(steps, rate, warmup, clip, ema, measure_every, checkpoint_every)
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule is {schedule!r}: expected one of {', '.join(SCHEDULES)}")
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError(f"{type(model).__name__} has no parameter that takes a gradient: nothing to train")
@@ -153,7 +174,8 @@ def fit(
     slow = frozen_copy(model) if ema is not None else None
     wrapped, built = accelerator.prepare(model, built, device_placement=[True, True])
     history, first = History(), 0
-    run = {"steps": steps, "rate": rate, "warmup": warmup, "seed": seed, "clip": clip, "ema": ema}
+    run = {"steps": steps, "rate": rate, "warmup": warmup, "schedule": schedule}
+    run |= {"seed": seed, "clip": clip, "ema": ema}
     if path is not None and path.exists():
         loaded = load_checkpoint(path, model, built.optimizer, slow, run)
         history, first = History(**loaded.history), loaded.step
@@ -170,7 +192,7 @@ def fit(
             here = step_seed(seed, step, process_index())
             generator.manual_seed(here)
             torch.manual_seed(here)  # dropout and whatever else has no generator of its own
-            factor = cosine_schedule(step, steps, warmup)
+            factor = SCHEDULES[schedule](step, steps, warmup)
             for group, full in zip(built.param_groups, full_rates, strict=True):
                 group["lr"] = full * factor
             batch = _to(batches(step, generator), accelerator.device)

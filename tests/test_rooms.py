@@ -178,6 +178,15 @@ def test_a_comparison_goes_on_at_the_missing_seed(toy, tmp_path):
     assert toy == [0, 1, 2, 1]
 
 
+def test_a_kept_seed_says_where_it_ran(toy, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare.scale, "device_name", lambda: "there")
+    compare.run("toy", folder=tmp_path)
+    next(tmp_path.rglob("toy-2.json")).unlink()
+    monkeypatch.setattr(compare.scale, "device_name", lambda: "here")
+    entries = compare.run("toy", ["toy"], folder=tmp_path)
+    assert entries["chapter/lesson/toy_probe"]["device"] == "there and here"
+
+
 def test_a_comparison_refuses_unknown_names(toy, tmp_path):
     with pytest.raises(ValueError, match="no row 'nope'"):
         compare.run("toy", ["nope"], folder=tmp_path)

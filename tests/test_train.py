@@ -12,7 +12,7 @@ from torch import nn
 
 from fmlib.batches import ShuffledBatches, step_seed
 from fmlib.checkpoint import load_checkpoint
-from fmlib.train import History, TrainingError, cosine_schedule, fit
+from fmlib.train import SCHEDULES, History, TrainingError, cosine_schedule, fit, linear_schedule
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
 Y = X @ torch.tensor([[1.0], [-2.0], [0.5]])
@@ -201,12 +201,20 @@ def test_the_gradient_is_clipped():
     assert history.gradient_norm[0] > 0.01
 
 
-def test_the_schedule_rises_to_one_and_falls_towards_zero():
-    shares = [cosine_schedule(s, 100, 10) for s in range(100)]
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_the_schedule_rises_to_one_and_falls_towards_zero(name):
+    shares = [SCHEDULES[name](s, 100, 10) for s in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert shares[9] == 1.0
-    assert all(a >= b for a, b in itertools.pairwise(shares[9:]))
-    assert 0 < shares[-1] < 0.001
+    assert all(a > b for a, b in itertools.pairwise(shares[9:]))
+    assert 0 < shares[-1] < 0.02
+
+
+def test_the_linear_schedule_falls_by_the_same_at_every_step():
+    shares = [linear_schedule(s, 50, 5) for s in range(50)]
+    falls = [a - b for a, b in itertools.pairwise(shares[4:])]
+    assert falls == pytest.approx([falls[0]] * len(falls))
+    assert shares[-1] == pytest.approx(falls[0])  # the next step would have none
 
 
 def test_the_optimizer_runs_at_the_scheduled_rate():
@@ -217,9 +225,13 @@ def test_the_optimizer_runs_at_the_scheduled_rate():
             rates.append(self.param_groups[0]["lr"])
             return super().step(closure)
 
-    history = train(nn.Linear(3, 1), steps=10, rate=0.1, optimizer=lambda p: Spy(p, lr=0.1), warmup=2)
-    assert rates == pytest.approx([0.1 * cosine_schedule(s, 10, 2) for s in range(10)])
-    assert history.rate == pytest.approx(rates)
+    for options, schedule in (({}, cosine_schedule), ({"schedule": "linear"}, linear_schedule)):
+        rates.clear()
+        history = train(
+            nn.Linear(3, 1), steps=10, rate=0.1, optimizer=lambda p: Spy(p, lr=0.1), warmup=2, **options
+        )
+        assert rates == pytest.approx([0.1 * schedule(s, 10, 2) for s in range(10)])
+        assert history.rate == pytest.approx(rates)
 
 
 def test_the_slow_copy_follows():
@@ -257,6 +269,7 @@ def test_step_seeds_differ_by_seed_step_and_process():
         ({"warmup": 50}, "warmup is 50"),
         ({"clip": 0.0}, "clip is 0.0"),
         ({"ema": 1.0}, "ema is 1.0"),
+        ({"schedule": "polynomial"}, "schedule is 'polynomial': expected one of cosine, linear"),
         ({"device": "cuda"}, "no CUDA device"),
     ],
 )

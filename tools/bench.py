@@ -124,7 +124,7 @@ BENCHES = {
         "loss and queue of 4,096 x 128, 256 queries, forward and backward", "lightly", memory_bank_sides, 30
     ),
     "gpt_train_step": Bench(
-        "a training step of the GPT of 1.35 M parameters on 8 x 256 tokens, GPT-2 as it comes",
+        "a training step of the GPT of the lesson on pretraining, 8 x 256 tokens, GPT-2 as it comes",
         "transformers",
         bench_language.train_step_sides,
         20,

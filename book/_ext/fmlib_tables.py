@@ -46,12 +46,13 @@ class Benchmarks(FileTable):
         entries = self.load()
         if not entries:
             return [nodes.paragraph("", f"The parts are {NOT_YET}.")]
-        columns = list(dict.fromkeys(key for entry in entries.values() for key in entry))
+        first = ("what", "ratio", "peer")  # the rest may have to be scrolled to
+        columns = list(dict.fromkeys((*first, *(key for entry in entries.values() for key in entry))))
         rows = [
-            (name, *(cell(entry.get(column, "")) for column in columns))
+            (*(cell(entry.get(column, "")) for column in columns), name)
             for name, entry in sorted(entries.items())
         ]
-        return [table(("Part", *(column.replace("_", " ") for column in columns)), rows)]
+        return [table((*(column.replace("_", " ") for column in columns), "name"), rows)]
 
 
 def cell(value: object) -> str:

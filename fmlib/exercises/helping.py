@@ -4,6 +4,7 @@ import html
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
 
 from fmlib.exercises import registry, store
 from fmlib.exercises.quizzes import Quiz
@@ -98,7 +99,7 @@ class Progress(Card):
     """What is done, as a table.
 
     Args:
-        rows: (chapter, exercise, state, tries, help) for each exercise.
+        rows: (chapter, exercise, state, tries, help) for each exercise, chapter by chapter.
     """
 
     rows: tuple[tuple[str, str, str, str, str], ...] = ()
@@ -114,13 +115,23 @@ class Progress(Card):
         return "\n".join([super().__repr__(), *(line.rstrip() for line in lines)])
 
     def _repr_html_(self) -> str:
+        """A table for each chapter, folded away until something in it is begun."""
+        tables = "".join(self._table(list(rows)) for _, rows in groupby(self.rows, key=lambda row: row[0]))
+        return f"{super()._repr_html_()}{tables}"
+
+    def _table(self, rows: list[tuple[str, ...]]) -> str:
         style = "text-align:left;padding:0.15em 1em 0.15em 0"
-        head = "".join(f'<th scope="col" style="{style}">{cell}</th>' for cell in self.HEAD)
+        head = "".join(f'<th scope="col" style="{style}">{cell}</th>' for cell in self.HEAD[1:])
         body = "".join(
-            "<tr>" + "".join(f'<td style="{style}">{html.escape(cell)}</td>' for cell in row) + "</tr>"
-            for row in self.rows
+            "<tr>" + "".join(f'<td style="{style}">{html.escape(cell)}</td>' for cell in row[1:]) + "</tr>"
+            for row in rows
         )
-        return f"{super()._repr_html_()}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        done, begun = sum(row[2] == "done" for row in rows), any(row[2] != "open" for row in rows)
+        title = f"{rows[0][0]}: {done} of {len(rows)} done"
+        return (
+            f"<details{' open' * begun}><summary>{html.escape(title)}</summary>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></details>"
+        )
 
 
 def progress() -> Progress:
@@ -131,7 +142,10 @@ def progress() -> Progress:
     """
     known, trouble = store.entries()
     rows = []
-    for item in (*registry.exercises(), *registry.predictions()):
+    order = registry.CHAPTERS.index
+    for item in sorted(
+        (*registry.exercises(), *registry.predictions()), key=lambda item: order(item.chapter)
+    ):
         entry = known.get(item.name, store.BLANK)
         state = "done" if entry["passed"] else "attempted" if entry["tries"] else "open"
         hints = f"{entry['hints']} hint{'s' if entry['hints'] != 1 else ''}" if entry["hints"] else ""

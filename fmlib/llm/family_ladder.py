@@ -136,6 +136,7 @@ def ladder_row(rung: str, seed: int, recipe: Recipe | None = None) -> dict[str, 
 
 
 COMPARISON = Comparison(
+    version=2,
     prefix="llm/family",
     rows={rung: (lambda seed, rung=rung: ladder_row(rung, seed)) for rung in LADDER},
     unit="bits",

@@ -23,7 +23,7 @@ from fmlib.llm.next_token import next_token_loss
 from fmlib.llm.text_data import TextBatches
 from fmlib.llm.tokenizer import BPETokenizer
 from fmlib.optimizers import by_name
-from fmlib.train import History, fit
+from fmlib.train import History, Schedule, fit
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Recipe:
         weight_decay: of matrices and embeddings.
         betas: AdamW's; the second forgets faster than the default, as is usual for language models.
         optimizer: "muon" (the matrices of the blocks by Muon, the rest by AdamW) or "adamw".
+        schedule: how the rate falls, "cosine" or "linear"; see `fit`.
 
     Raises:
         ValueError: an optimizer of another name.
@@ -49,6 +50,7 @@ class Recipe:
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
     optimizer: str = "muon"
+    schedule: Schedule = "linear"
 
     def __post_init__(self) -> None:
         by_name(self.optimizer)
@@ -69,6 +71,7 @@ class Recipe:
             ),
             steps=scale.pick(smoke=4, cpu=1350, gpu=5000),
             batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
+            weight_decay=0.4,  # more than is usual: the run reads the plays nearly twice
         )
 
     @classmethod
@@ -166,6 +169,7 @@ def train_gpt(
         loss,
         steps=recipe.steps,
         rate=recipe.rate,
+        schedule=recipe.schedule,
         optimizer=make_optimizer(recipe, model),
         seed=seed,
         **options,

@@ -1,7 +1,8 @@
 """All rows of the lesson on pretraining: `make compare WHAT=pretraining` runs each with three seeds.
 
-Rates, batch sizes, warm-up and clipping of short runs are judged on the validation plays, in bits per character, and so are
-the runs to which the scaling law is fitted: what is chosen by these numbers is not reported on the test plays.
+Rates, schedules, batch sizes, warm-up and clipping of short runs are judged on the validation plays, in bits per
+character, and so are the runs to which the scaling law is fitted: what is chosen by these numbers is not reported on the
+test plays.
 """
 
 import math
@@ -17,10 +18,12 @@ from fmlib.llm.pretrain import Recipe, shakespeare_tokens, text_bits_per_charact
 from fmlib.llm.scaling import scaling_recipes
 from fmlib.llm.text_data import nats_per_token
 from fmlib.llm.tokenizer import ByteTokenizer
+from fmlib.train import Schedule
 
 RATES = {"rate_low": 1e-3, "rate_middle": 3e-3, "rate_high": 1e-2}
 OPTIMIZERS = ("adamw", "muon")
 BATCH_SIZES = {"batch_2": 2, "batch_8": 8, "batch_32": 32}
+SCHEDULES: dict[str, Schedule] = {"falls_along_cosine": "cosine", "falls_along_line": "linear"}
 STABILITY = {  # what keeps a high rate in check
     "as_it_is": {},
     "no_warmup": {"warmup": 0},
@@ -39,6 +42,8 @@ def changed(row: str) -> tuple[Recipe, dict[str, Any]]:
     if row in BATCH_SIZES:  # as many tokens in all, so fewer steps of larger batches
         size = BATCH_SIZES[row]
         return replace(short, batch_size=size, steps=max(1, short.steps * short.batch_size // size)), {}
+    if row in SCHEDULES:
+        return replace(short, schedule=SCHEDULES[row]), {}
     for optimizer in OPTIMIZERS:
         name = row.removesuffix(f"_{optimizer}")
         if name != row and name in RATES:
@@ -51,6 +56,7 @@ def changed(row: str) -> tuple[Recipe, dict[str, Any]]:
 SHORT_ROWS = (
     *(f"{rate}_{optimizer}" for optimizer in OPTIMIZERS for rate in RATES),
     *BATCH_SIZES,
+    *SCHEDULES,
     *STABILITY,
 )
 
@@ -83,6 +89,7 @@ def scaling_row(row: str, seed: int, **options: Any) -> dict[str, float]:
 
 
 COMPARISON = Comparison(
+    version=2,
     prefix="llm/pretraining",
     unit="bits",
     measured="bits per character of validation plays",

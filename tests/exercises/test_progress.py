@@ -194,10 +194,23 @@ def test_the_home_may_start_with_a_tilde(monkeypatch, tmp_path):
 
 def test_the_table_has_every_exercise_and_headers_for_a_screen_reader():
     table = progress()
-    names = [item.name for item in (*registry.exercises(), *registry.predictions())]
-    assert [entry[1] for entry in table.rows] == names
-    assert table._repr_html_().count('scope="col"') == len(table.HEAD)
-    assert all(name in repr(table) for name in names)
+    names = {item.name for item in (*registry.exercises(), *registry.predictions())}
+    assert {entry[1] for entry in table.rows} == names
+    assert len(table.rows) == len(names)
+    for each in (table._repr_html_(), repr(table)):
+        assert all(name in each for name in names)
+    columns = len(table.HEAD) - 1  # the chapter is in the line above
+    assert table._repr_html_().count('scope="col"') == columns * len(registry.CHAPTERS)
+
+
+def test_a_chapter_unfolds_when_something_in_it_is_begun():
+    assert "<details open>" not in progress()._repr_html_()
+    predict("first_loss", 3)
+    shown = progress()._repr_html_()
+    assert shown.count("<details open>") == 1
+    assert "<details open><summary>self_supervised: 0 of " in shown
+    reveal("first_loss", 6.2)
+    assert "<details open><summary>self_supervised: 1 of " in progress()._repr_html_()
 
 
 def test_a_guess_is_kept_and_shown_beside_the_measured_number():
