@@ -46,13 +46,15 @@ class Benchmarks(FileTable):
         entries = self.load()
         if not entries:
             return [nodes.paragraph("", f"The parts are {NOT_YET}.")]
-        first = ("what", "ratio", "peer")  # the rest may have to be scrolled to
-        columns = list(dict.fromkeys((*first, *(key for entry in entries.values() for key in entry))))
+        rest = [key for entry in entries.values() for key in entry if key != "what"]
+        columns = list(
+            dict.fromkeys(("ratio", "peer", *rest, "what"))
+        )  # the last ones may have to be scrolled to
         rows = [
-            (*(cell(entry.get(column, "")) for column in columns), name)
+            (name.removeprefix("bench/"), *(cell(entry.get(column, "")) for column in columns))
             for name, entry in sorted(entries.items())
         ]
-        return [table((*(column.replace("_", " ") for column in columns), "name"), rows)]
+        return [table(("part", *(column.replace("_", " ") for column in columns)), rows)]
 
 
 def cell(value: object) -> str:

@@ -22,10 +22,12 @@ SCROLL = """async () => {
   const step = innerHeight;
   for (let y = 0; y < document.documentElement.scrollHeight; y += step) {
     scrollTo({ top: y, behavior: "instant" });
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 20)));
+    // A page that the browser takes for hidden gets no frames: do not wait for one for ever.
+    await new Promise((done) => { requestAnimationFrame(() => setTimeout(done, 20)); setTimeout(done, 500); });
   }
   scrollTo({ top: 0, behavior: "instant" });
 }"""
+LONGEST = 60  # seconds that a script on a page may take
 AXE_RUN = """async (rules) => {
   const options = { resultTypes: ["violations"], ...(rules ? { runOnly: rules } : {}) };
   const result = await axe.run(document, options);
@@ -64,6 +66,17 @@ def watch(page, visit: Visit) -> None:
     )
 
 
+def settle(page, script: str, argument=None):
+    """What an async function on the page returns; an error, not a test that hangs, where it never does."""
+    return page.evaluate(
+        f"""(argument) => Promise.race([
+          ({script})(argument),
+          new Promise((_, fail) => setTimeout(() => fail(new Error("not done in {LONGEST} s")), {1000 * LONGEST})),
+        ])""",
+        argument,
+    )
+
+
 def themed(chromium, theme: str, size: dict):
     """A browser window that prefers one of the two themes."""
     context = chromium.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
@@ -84,9 +97,9 @@ def visits(chromium, base) -> dict[str, Visit]:
         page = context.new_page()
         watch(page, visit)
         page.goto(base + name, wait_until="load")
-        page.evaluate(READY)
+        settle(page, READY)
         visit.shift = page.evaluate("window.shift")
-        page.evaluate(SCROLL)
+        settle(page, SCROLL)
         page.wait_for_load_state("networkidle")
         visit.formulas = page.locator("article .math").count()
         visit.unset = page.evaluate(
@@ -94,11 +107,11 @@ def visits(chromium, base) -> dict[str, Visit]:
             " || e.querySelector('mjx-merror')).map((e) => e.textContent.slice(0, 80))"
         )
         page.add_script_tag(path=AXE)
-        visit.axe_light = [tuple(one) for one in page.evaluate(AXE_RUN, None)]
+        visit.axe_light = [tuple(one) for one in settle(page, AXE_RUN)]
         page.evaluate(
             "document.documentElement.dataset.mode = document.documentElement.dataset.theme = 'dark'"
         )
-        visit.axe_dark = [tuple(one) for one in page.evaluate(AXE_RUN, ["color-contrast"])]
+        visit.axe_dark = [tuple(one) for one in settle(page, AXE_RUN, ["color-contrast"])]
         page.set_viewport_size(PHONE)
         visit.wide = page.evaluate(WIDE)
         page.close()
@@ -152,7 +165,7 @@ def test_the_book_works_from_a_folder(chromium, site):
         visit, page = Visit(), context.new_page()
         watch(page, visit)
         page.goto((site / name).as_uri(), wait_until="load")
-        page.evaluate(READY)
+        settle(page, READY)
         outside = [url for url in visit.requests if not url.startswith(("file:", "data:", "blob:"))]
         unset = page.evaluate("document.querySelectorAll('article .math:not(:has(mjx-container))').length")
         if outside or visit.errors or unset:
@@ -187,8 +200,8 @@ def test_the_page_of_a_lesson_is_under_two_megabytes_in_all(chromium, base):
             "Network.loadingFinished", lambda event, sink=received: sink.append(event["encodedDataLength"])
         )
         page.goto(base + name, wait_until="load")
-        page.evaluate(READY)
-        page.evaluate(SCROLL)
+        settle(page, READY)
+        settle(page, SCROLL)
         page.wait_for_load_state("networkidle")
         sizes[name] = sum(received)
         context.close()
