@@ -106,9 +106,8 @@ def run(
             f"{comparison.prefix}/{name}": ledger.summarize(
                 [d["numbers"][name] for d in done], comparison.unit, sum(d["seconds"] for d in done)
             )
-            | {
-                "device": " and ".join(dict.fromkeys(d["device"] for d in done))
-            }  # a seed may be an earlier run's
+            # A seed may have been kept from an earlier run, on another machine.
+            | {"device": " and ".join(dict.fromkeys(d["device"] for d in done))}
             for name in done[0]["numbers"]
         }
         ledger.write(entries)

@@ -201,13 +201,13 @@ def test_the_gradient_is_clipped():
     assert history.gradient_norm[0] > 0.01
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
-def test_the_schedule_rises_to_one_and_falls_towards_zero(name):
+@pytest.mark.parametrize(("name", "last"), [("cosine", 0.001), ("linear", 0.02)])
+def test_the_schedule_rises_to_one_and_falls_towards_zero(name, last):
     shares = [SCHEDULES[name](s, 100, 10) for s in range(100)]
     assert shares[0] == pytest.approx(0.1)
     assert shares[9] == 1.0
     assert all(a > b for a, b in itertools.pairwise(shares[9:]))
-    assert 0 < shares[-1] < 0.02
+    assert 0 < shares[-1] < last
 
 
 def test_the_linear_schedule_falls_by_the_same_at_every_step():

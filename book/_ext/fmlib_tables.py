@@ -47,9 +47,8 @@ class Benchmarks(FileTable):
         if not entries:
             return [nodes.paragraph("", f"The parts are {NOT_YET}.")]
         rest = [key for entry in entries.values() for key in entry if key != "what"]
-        columns = list(
-            dict.fromkeys(("ratio", "peer", *rest, "what"))
-        )  # the last ones may have to be scrolled to
+        # The last columns may have to be scrolled to.
+        columns = list(dict.fromkeys(("ratio", "peer", *rest, "what")))
         rows = [
             (name.removeprefix("bench/"), *(cell(entry.get(column, "")) for column in columns))
             for name, entry in sorted(entries.items())
