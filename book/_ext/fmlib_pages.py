@@ -1,8 +1,12 @@
-"""Small mends of every page: a description in the head, and roles that screen readers know."""
+"""Small mends of every page: a description in the head, room for the pictures, and roles that screen readers know."""
 
+import re
 from html import escape
+from pathlib import Path
+from urllib.parse import unquote
 
 from docutils import nodes
+from PIL import Image
 from sphinx.application import Sphinx
 
 LONGEST = 200  # characters; search engines cut descriptions at about 160
@@ -33,7 +37,27 @@ def mend_bibliography(app: Sphinx, pagename: str, template: str, context: dict, 
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def keep_room_for_pictures(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Each picture of a page states its width and height: a late one then moves nothing that stands below it."""
+    files = {name: Path(app.srcdir) / source for source, name in getattr(app.builder, "images", {}).items()}
+
+    def with_size(tag: re.Match) -> str:
+        path = files.get(unquote(tag["name"]))
+        if path is None or path.suffix == ".svg":  # the style sheet sizes drawings
+            return tag[0]
+        with Image.open(path) as picture:
+            return f'<img width="{picture.width}" height="{picture.height}"{tag["rest"]}'
+
+    if "body" in context:
+        context["body"] = re.sub(
+            r'<img(?P<rest>(?![^>]* height=)[^>]* src="[^">]*_images/(?P<name>[^">/]+)")',
+            with_size,
+            context["body"],
+        )
+
+
 def setup(app: Sphinx) -> None:
     app.add_config_value("fmlib_description", "", "html")
     app.connect("html-page-context", add_description, priority=600)
     app.connect("html-page-context", mend_bibliography, priority=600)
+    app.connect("html-page-context", keep_room_for_pictures, priority=600)

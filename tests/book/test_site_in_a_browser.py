@@ -18,6 +18,7 @@ THEMES_OWN = (
     ("region", "logo__title"),
 )
 READY = "async () => { if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise; }"
+SHOWN = "async () => { await document.fonts.ready; await new Promise((done) => setTimeout(done, 300)); }"
 SCROLL = """async () => {
   const step = innerHeight;
   for (let y = 0; y < document.documentElement.scrollHeight; y += step) {
@@ -157,6 +158,27 @@ def test_the_dark_pages_have_enough_contrast(visits):
 
 def test_pages_do_not_jump_while_they_load(visits):
     assert {name: visit.shift for name, visit in visits.items() if visit.shift > TALLEST_SHIFT} == {}
+
+
+def test_pictures_that_come_late_move_nothing(chromium, base):
+    context, shifts, held = themed(chromium, "light", DESKTOP), {}, []
+    context.route("**/_images/*", lambda route, request: held.append(route))
+    for name in page_names():
+        page = context.new_page()
+        page.goto(base + name, wait_until="domcontentloaded")
+        settle(page, READY)
+        if held:
+            settle(page, SHOWN)
+            for route in held:
+                route.continue_()
+            held.clear()
+            page.wait_for_load_state("load")
+            settle(page, SHOWN)
+            shifts[name] = page.evaluate("window.shift")
+        page.close()
+    context.close()
+    assert set(lessons()) <= set(shifts)
+    assert {name: shift for name, shift in shifts.items() if shift > TALLEST_SHIFT} == {}
 
 
 def test_the_book_works_from_a_folder(chromium, site):

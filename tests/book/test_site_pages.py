@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from PIL import Image
 
 from fmlib import ledger
 
@@ -86,6 +87,18 @@ def test_every_figure_says_in_words_what_it_shows(pages):
                 wordless.append(f"{name}: {image['src'][:60]} stands in a figure without words")
     hint = 'of a notebook: give its cell the metadata {"mystnb": {"image": {"alt": "what it shows"}}}'
     assert wordless == [], hint
+
+
+def test_every_picture_states_the_size_of_its_file(pages, site):
+    wrong, pictures = [], 0
+    for name, page in pages.items():
+        for image in page.select('article img[src*="_images/"]'):
+            pictures += 1
+            with Image.open(site / Path(name).parent / image["src"]) as file:
+                if (image.get("width"), image.get("height")) != (str(file.width), str(file.height)):
+                    wrong.append(f"{name}: {image['src']}")
+    assert pictures
+    assert wrong == []
 
 
 def test_every_number_of_ours_is_the_ledgers(pages):
