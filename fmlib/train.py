@@ -174,8 +174,15 @@ def fit(
     slow = frozen_copy(model) if ema is not None else None
     wrapped, built = accelerator.prepare(model, built, device_placement=[True, True])
     history, first = History(), 0
-    run = {"steps": steps, "rate": rate, "warmup": warmup, "schedule": schedule}
-    run |= {"seed": seed, "clip": clip, "ema": ema}
+    run = {
+        "steps": steps,
+        "rate": rate,
+        "warmup": warmup,
+        "schedule": schedule,
+        "seed": seed,
+        "clip": clip,
+        "ema": ema,
+    }
     if path is not None and path.exists():
         loaded = load_checkpoint(path, model, built.optimizer, slow, run)
         history, first = History(**loaded.history), loaded.step
@@ -196,7 +203,7 @@ def fit(
             for group, full in zip(built.param_groups, full_rates, strict=True):
                 group["lr"] = full * factor
             batch = _to(batches(step, generator), accelerator.device)
-            with accelerator.autocast():
+            with _autocast(accelerator.device):
                 result = loss(wrapped, batch, generator)
             value, extra = result if isinstance(result, tuple) else (result, None)
             built.zero_grad()
@@ -254,14 +261,26 @@ def _check_numbers(
 
 def _accelerator(device: torch.device | str | None) -> Any:
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
     from fmlib import scale
 
     device = torch.device(device) if device is not None else scale.device()
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device is {device}, but torch sees no CUDA device: pass device='cpu'")
-    precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
-    return Accelerator(cpu=device.type == "cpu", mixed_precision=precision)
+    if process_count() == 1:
+        # Accelerate keeps the first device for the whole process; here each run has its own.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    """Products in bfloat16 where a GPU is made for that; a Tesla T4, e.g., would only imitate it.
+
+    Accelerate's own way would replace the model's `forward`, and a copy of the model would then call the original's.
+    """
+    made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
 
 
 def _to(batch: Batch, device: torch.device) -> Batch:

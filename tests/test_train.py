@@ -1,3 +1,4 @@
+import copy
 import itertools
 import math
 import os
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from fmlib import train as train_module
 from fmlib.batches import ShuffledBatches, step_seed
 from fmlib.checkpoint import load_checkpoint
 from fmlib.train import SCHEDULES, History, TrainingError, cosine_schedule, fit, linear_schedule
@@ -306,11 +308,38 @@ def test_it_shows_a_bar_with_loss_and_rate(capsys):
     assert "3" in capsys.readouterr().out
 
 
+def test_products_in_bfloat16_learn_the_same_within_their_precision(monkeypatch):
+    exact, kinds = train(net()), set()
+    monkeypatch.setattr(train_module, "_autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
+    model = net()
+    model.net[0].register_forward_hook(lambda module, args, output: kinds.add(output.dtype))
+    rounded = train(model)
+    assert kinds == {torch.bfloat16}
+    assert rounded.loss == pytest.approx(exact.loss, rel=0.05)
+    assert rounded.loss != exact.loss
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    # What is trained stays itself: nothing is left in front of its `forward`, and a copy computes with its own weights.
+    assert "forward" not in vars(model)
+    copied = copy.deepcopy(model).eval()
+    torch.nn.init.zeros_(copied.net[-1].weight)
+    assert (copied(X) == copied.net[-1].bias).all()
+
+
+def test_where_an_earlier_run_was_decides_nothing():
+    from accelerate import Accelerator
+
+    Accelerator(cpu=True, mixed_precision="bf16")
+    assert train(net()).loss == train(net()).loss
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_it_learns_on_a_gpu():
-    def on_gpu(model, batch, generator):
+def test_it_learns_on_a_gpu_and_on_the_cpu_again():
+    def plain(model, batch, generator):
         return (model(batch[0]) - batch[1]).square().mean()
 
-    history = fit(nn.Linear(3, 1), batches(), on_gpu, steps=200, rate=0.1, progress=False, device="cuda")
-    assert history.loss[-1] < 0.05 * history.loss[0]
+    for device in ("cpu", "cuda", "cpu"):
+        model = nn.Linear(3, 1)
+        history = fit(model, batches(), plain, steps=200, rate=0.1, progress=False, device=device)
+        assert model.weight.device.type == device
+        assert history.loss[-1] < 0.05 * history.loss[0]

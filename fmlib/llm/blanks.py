@@ -96,22 +96,25 @@ def blank_logits(model: nn.Module, recipe: Recipe, blanks: Blanks) -> Float[Tens
         blanks: what is asked.
 
     Returns:
-        Logits of the tokens of text only: that a token of text is missing is known to all, whatever its kind.
+        Logits of the tokens of text only, wherever the blanks are: that a token of text is missing is known to all,
+        whatever its kind.
     """
+    place = next(model.parameters()).device
+    pieces, columns = blanks.pieces.to(place), blanks.columns.to(place)
     if isinstance(model, Bert):
-        read = blanks.pieces.scatter(1, blanks.columns, recipe.mask_token)
-        logits = model(read).gather(1, blanks.columns[..., None].expand(-1, -1, recipe.vocab_size))
+        read = pieces.scatter(1, columns, recipe.mask_token)
+        logits = model(read).gather(1, columns[..., None].expand(-1, -1, recipe.vocab_size))
     elif isinstance(model, T5):
-        gone = torch.zeros_like(blanks.pieces, dtype=torch.bool).scatter(1, blanks.columns, True)
-        pairs = [corrupt_spans(*row, recipe.first_sentinel) for row in zip(blanks.pieces, gone, strict=True)]
+        gone = torch.zeros_like(pieces, dtype=torch.bool).scatter(1, columns, True)
+        pairs = [corrupt_spans(*row, recipe.first_sentinel) for row in zip(pieces, gone, strict=True)]
         read, told = (torch.stack(part) for part in zip(*pairs, strict=True))
         logits = model(read, shift_right(told, recipe.start_token))[
             :, 1:-1
         ]  # behind the sentinel, and not of the last one
     else:
-        before = blanks.columns[..., None].expand(-1, -1, recipe.vocab_size) - 1
-        logits = model(blanks.pieces[:, :-1]).gather(1, before)
-    return logits[..., : recipe.letters]
+        before = columns[..., None].expand(-1, -1, recipe.vocab_size) - 1
+        logits = model(pieces[:, :-1]).gather(1, before)
+    return logits[..., : recipe.letters].to(blanks.pieces.device)
 
 
 @torch.no_grad()
@@ -163,13 +166,14 @@ def reranked_nats(
     if blanks.span != 1:
         raise ValueError(f"blanks have {blanks.span} tokens: expected 1, candidates are single tokens")
     found = torch.empty(len(blanks.starts))
+    pieces = blanks.pieces.to(next(model.parameters()).device)
     with evaluating(model):
-        for row, (piece, start) in enumerate(zip(blanks.pieces, blanks.starts.tolist(), strict=True)):
+        for row, (piece, start) in enumerate(zip(pieces, blanks.starts.tolist(), strict=True)):
             cache = model.make_cache(1, len(piece))
             left = model(piece[None, :start], cache=cache)[0, -1, : recipe.letters].log_softmax(-1)
             likely, tried = left.topk(candidates)
             for layer in cache:
-                layer.select(torch.zeros(candidates, dtype=torch.long))
+                layer.select(torch.zeros(candidates, dtype=torch.long, device=piece.device))
             after = piece[start + 1 : start + 1 + behind].expand(candidates, -1)
             said = model(torch.cat([tried[:, None], after[:, :-1]], dim=1), cache=cache).log_softmax(-1)
             fits = likely + said.gather(-1, after[..., None])[..., 0].sum(-1)

@@ -125,19 +125,17 @@ def _stream(
     stopped = torch.zeros(batch, dtype=torch.bool, device=tokens.device)
     with evaluating(model):
         cache = model.make_cache(batch, total) if use_cache else None
+        fused = use_cache and mask is None and can_be_fused(model)
         step = None
-        if use_cache and mask is None and can_be_fused(model):
-            with torch.inference_mode():
-                step = OneTokenStep(model)  # the same as `next_logits`, faster
         for end in range(length, total):
-            seen, known = tokens[:, :end], None if mask is None else mask[:, :end]
-            with (
-                torch.inference_mode()
-            ):  # not around the yield: the caller's own steps are none of our business
-                if step is None or end == length:
+            # Not around the yield: the caller's own steps are none of our business.
+            with torch.inference_mode():
+                seen, known = tokens[:, :end], None if mask is None else mask[:, :end]
+                if not fused or end == length:
                     logits = next_logits(model, seen, cache, known)
                 else:
-                    logits = step(tokens[:, end - 1], cache)
+                    step = step or OneTokenStep(model)  # the same as `next_logits`, faster
+                    logits = step(taken, cache)
                 taken = sampling.take(logits, seen, known, generator)
                 if stop:
                     taken = torch.where(stopped, tokens[:, end - 1], taken)
@@ -189,7 +187,9 @@ def generate(
         generator=generator,
         use_cache=use_cache,
     )
-    return torch.cat([tokens, torch.stack(list(new), dim=1)], dim=1)
+    with torch.inference_mode():
+        generated = list(new)
+    return torch.cat([tokens, torch.stack(generated, dim=1)], dim=1)
 
 
 @contextmanager

@@ -228,7 +228,7 @@ def write_answers(
     """
     written, end = [], tokenizer.special_tokens[END]
     place = next(model.parameters()).device
-    generator = torch.Generator(place).manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     for first in range(0, len(prompts), batch_size):
         rows, mask = pad_left([encode_prompt(tokenizer, p) for p in prompts[first : first + batch_size]])
         room = min(max_new_tokens, model.config.max_length - rows.shape[1])

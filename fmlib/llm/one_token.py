@@ -32,7 +32,7 @@ class OneTokenStep:
         if not can_be_fused(model):
             raise ValueError(f"{type(model).__name__} is not a plain, small GPT: use `next_logits`")
         self.tokens, self.positions = model.token_embedding.weight, model.position_embedding.weight
-        self.norm = _of_norm(model.norm)
+        self.norm, self.to_logits = _of_norm(model.norm), _turned(self.tokens)
         self.blocks = [(*_of_attention(block), *_of_mlp(block)) for block in model.blocks]
 
     def __call__(self, tokens: Int64[Tensor, "batch"], cache: list[KVCache]) -> Float[Tensor, "batch vocab"]:
@@ -46,12 +46,12 @@ class OneTokenStep:
         for past, (norm1, split, scale, qkv, output, norm2, expand, activation, contract) in zip(
             cache, self.blocks, strict=True
         ):
-            query, key, value = F.linear(F.layer_norm(x, *norm1), *qkv).view(split).unbind(1)
+            query, key, value = _linear(F.layer_norm(x, *norm1), *qkv).view(split).unbind(1)
             keys, values = past.append(key, value)
             gathered = F.scaled_dot_product_attention(query, keys, values, scale=scale)
-            x = x + F.linear(gathered.view(x.shape[0], -1), *output)
-            x = x + F.linear(activation(F.linear(F.layer_norm(x, *norm2), *expand)), *contract)
-        return F.linear(F.layer_norm(x, *self.norm), self.tokens)
+            x = x + _linear(gathered.view(x.shape[0], -1), *output)
+            x = x + _linear(activation(_linear(F.layer_norm(x, *norm2), *expand)), *contract)
+        return F.layer_norm(x, *self.norm) @ self.to_logits
 
 
 def can_be_fused(model: nn.Module) -> bool:
@@ -79,11 +79,24 @@ def _of_attention(block: Block) -> tuple:
     weight = torch.cat([part.weight for part in three])
     bias = None if layer.query.bias is None else torch.cat([part.bias for part in three])
     split = (-1, 3, layer.heads, 1, layer.head_dim)
-    output = (layer.output.weight, layer.output.bias)
-    return _of_norm(block.attention_norm), split, layer.scale, (weight, bias), output
+    output = _of_linear(layer.output.weight, layer.output.bias)
+    return _of_norm(block.attention_norm), split, layer.scale, _of_linear(weight, bias), output
 
 
 def _of_mlp(block: Block) -> tuple:
     mlp = block.mlp
-    expand, contract = (mlp.expand.weight, mlp.expand.bias), (mlp.contract.weight, mlp.contract.bias)
+    expand, contract = (_of_linear(part.weight, part.bias) for part in (mlp.expand, mlp.contract))
     return _of_norm(block.mlp_norm), expand, mlp.activation, contract
+
+
+def _of_linear(weight: Tensor, bias: Tensor | None) -> tuple:
+    return _turned(weight), weight.new_zeros(len(weight)) if bias is None else bias
+
+
+def _turned(weight: Tensor) -> Tensor:
+    # [out, in] -> [in, out]: with a single row to multiply, reading the matrix is the work, and this way goes in order.
+    return weight.t().contiguous()
+
+
+def _linear(x: Float[Tensor, "batch dim"], turned: Tensor, bias: Tensor) -> Float[Tensor, "batch dim_out"]:
+    return torch.addmm(bias, x, turned)

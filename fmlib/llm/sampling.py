@@ -136,7 +136,7 @@ def sample_token(
 
     Args:
         logits: of the next token; minus infinity is never drawn.
-        generator: on the device of the logits.
+        generator: to draw from, on its own device: one on the CPU serves a model on a GPU, too.
 
     Raises:
         ValueError: no generator; or logits that are not a number, or leave nothing to draw.
@@ -149,7 +149,8 @@ def sample_token(
         raise ValueError(
             "a row of logits has nan or nothing finite at its top: there is nothing to draw from"
         )
-    return torch.multinomial(logits.softmax(dim=-1), 1, generator=generator)[:, 0]
+    probabilities = logits.softmax(dim=-1).to(generator.device)
+    return torch.multinomial(probabilities, 1, generator=generator)[:, 0].to(logits.device)
 
 
 @dataclass(frozen=True)

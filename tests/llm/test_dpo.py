@@ -144,7 +144,7 @@ def test_training_raises_the_chosen_above_the_rejected_and_a_small_beta_goes_fur
     for beta in (0.05, 5.0):
         tuned = copy.deepcopy(model)
         history = train_dpo(tuned, tokenizer, pairs, 30, batch_size=8, beta=beta, rate=3e-3, **QUIET)
-        margins[beta] = margin(tuned, tokenizer, pairs)
+        margins[beta] = margin(tuned.cpu(), tokenizer, pairs)
         assert history.loss[0] == pytest.approx(math.log(2), rel=1e-4)
         assert history.loss[-1] < history.loss[0]
     assert start < margins[5.0] < margins[0.05]

@@ -50,6 +50,42 @@ def test_it_trains_measures_and_writes(text, tmp_path, capsys):
     assert len(said.rsplit("held-out text\n", 1)[1]) > 10
 
 
+COMPILED = """
+import sys, torch
+from fmlib.llm.pretrain_command import main
+
+graphs, own = [], torch.nn.Module.compile
+# With a backend that takes the graphs as they are: no C++ compiler is needed.
+torch.nn.Module.compile = lambda model: own(model, fullgraph=True, backend=lambda g, _: graphs.append(g) or g)
+status = main(sys.argv[1:])
+sys.exit(status or not graphs)
+"""
+
+
+def test_a_compiled_model_learns_the_same(text, tmp_path):
+    run = ("--steps", 4, "--measure-every", 2)
+    assert main(options(text, tmp_path / "plain", *run)) == 0
+    # Another process: here shapes are checked at every call, which the compiler cannot read.
+    compiled = options(text, tmp_path / "compiled", *run, "--compile")
+    done = subprocess.run([sys.executable, "-c", COMPILED, *compiled], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.count("bits per character of held-out text") == 2
+    assert same(weights(tmp_path / "plain"), weights(tmp_path / "compiled"), 1e-6)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_on_a_gpu_it_compiles_and_tells_the_utilization(text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FMLIB_SCALE", "gpu")
+    run = options(text, tmp_path, "--steps", 60, "--measure-every", 30, "--compile")
+    assert main(run) == 0
+    said = capsys.readouterr().out
+    known = peak_flops(torch.cuda.get_device_name()) is not None
+    assert ("model FLOPs utilization unknown" in said) != known
+    bits = [float(line.split()[2]) for line in said.splitlines() if "bits per character of" in line]
+    assert bits[1] < bits[0]
+
+
 def test_the_named_text_is_measured_on_other_plays(tmp_path, capsys, monkeypatch):
     plays = {"train": "To be, or not to be.\n" * 400, "validation": "All the world is a stage.\n" * 40}
     monkeypatch.setattr(corpus, "load_shakespeare", lambda split: type("Text", (), {"text": plays[split]}))

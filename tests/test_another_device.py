@@ -1,0 +1,90 @@
+"""Lessons and commands on a device that tensors must be moved to: what a GPU would refuse fails here, too."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+LESSONS = sorted((HERE.parent / "notebooks").glob("*/[0-9]*.ipynb"))
+START = "import torch, pretend_device; there = pretend_device.install()\n"
+
+
+def python(*arguments, folder=None):
+    """(exit status, what was said) of another Python, since the device stays for the rest of a process."""
+    environment = os.environ | {"PYTHONPATH": str(HERE), "FMLIB_SCALE": "smoke", "MPLBACKEND": "agg"}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
+    return done.returncode, (done.stdout + done.stderr)[-4000:]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("torch.ones(3, device=there) + torch.ones(3)", "tensors [(3,)] on the device and [(3,)] on the CPU"),
+        ("torch.nn.Linear(2, 1).to(there)(torch.ones(1, 2))", "on the device and"),
+        ("torch.rand(3, device=there, generator=torch.Generator())", "with a generator of the CPU"),
+        ("torch.ones(3, device=there).double()", "the device has none"),
+        ("torch.ones(3, device=there).numpy()", "use .cpu()"),
+    ],
+)
+def test_the_device_refuses_what_a_gpu_refuses(code, words):
+    status, said = python("-c", START + code)
+    assert status == 1
+    assert words in said
+
+
+def test_the_device_computes_what_the_cpu_computes():
+    code = """
+x, y = torch.randn(5, 3), torch.randn(5, 1)
+found = []
+for device in ("cpu", there):
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.GELU(), torch.nn.Linear(4, 1)).to(device)
+    loss = (net(x.to(device)) - y.to(device)).square().mean()
+    loss.backward()
+    found.append([loss.detach().cpu(), *(p.grad.cpu() for p in net.parameters())])
+assert pretend_device.operations > 20
+for a, b in zip(*found, strict=True):
+    assert torch.equal(a, b)
+"""
+    assert python("-c", START + code) == (0, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_runs_with_its_training_on_another_device(lesson):
+    status, said = python(HERE / "pretend_device.py", lesson)
+    assert status == 0, said
+    assert said.rsplit("\n", 2)[-2].endswith(" operations")
+
+
+@pytest.mark.slow
+def test_the_quick_starts_and_the_command_line_run_on_another_device(tmp_path):
+    code = """
+import fmlib.llm.__main__, fmlib.self_supervised.__main__
+from fmlib.llm import pretrain_command
+fmlib.llm.__main__.main([])
+fmlib.self_supervised.__main__.main([])
+sizes = "--steps 3 --layers 1 --heads 2 --dim 16 --length 16 --batch-size 4 --vocab-size 300"
+read = "--data shakespeare --tokenizer-characters 20000 --held-out-tokens 200 --checkpoint gpt.safetensors"
+assert pretrain_command.main(f"{sizes} {read}".split()) == 0
+assert pretend_device.operations > 5000
+"""
+    status, said = python("-c", START + code, folder=tmp_path)
+    assert status == 0, said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["contrastive", "pretraining", "family"])
+def test_the_rows_of_a_comparison_run_on_another_device(what):
+    code = f"""
+from fmlib import compare
+for name, row in compare.load({what!r}).rows.items():
+    print(name, flush=True)
+    row(0)
+"""
+    status, said = python("-c", START + code)
+    assert status == 0, said
