@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from fmlib.checks import check_dropout, check_heads
 from fmlib.kv_cache import KVCache
 
 
@@ -146,10 +147,9 @@ class Attention(nn.Module):
         sizes |= {} if head_dim is None else {"head_dim": head_dim}
         if min(sizes.values()) < 1:
             raise ValueError(f"{', '.join(sizes)} are {tuple(sizes.values())}: expected positive numbers")
-        if head_dim is None and dim % heads:
-            raise ValueError(f"dim is {dim} and heads is {heads}: expected a dim that heads divides")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is {dropout}: expected a share in [0, 1)")
+        if head_dim is None:
+            check_heads(dim, heads)
+        check_dropout(dropout)
         self.heads, self.head_dim = heads, head_dim or dim // heads
         self.causal, self.dropout = causal, dropout
         self.scale = scale if scale is not None else 1 / math.sqrt(self.head_dim)

@@ -102,12 +102,13 @@ def run(
             atomic_write_text(file, json.dumps(done[-1]))
             told = ", ".join(f"{k} {ledger.format_number(v, comparison.unit)}" for k, v in numbers.items())
             say(f"{row}, seed {seed}: {told} ({seconds:.0f} s)")
+        seconds = sum(d["seconds"] for d in done)
+        # A seed may have been kept from an earlier run, on another machine.
+        device = " and ".join(dict.fromkeys(d["device"] for d in done))
         entries = {
             f"{comparison.prefix}/{name}": ledger.summarize(
-                [d["numbers"][name] for d in done], comparison.unit, sum(d["seconds"] for d in done)
+                [d["numbers"][name] for d in done], comparison.unit, seconds, device
             )
-            # A seed may have been kept from an earlier run, on another machine.
-            | {"device": " and ".join(dict.fromkeys(d["device"] for d in done))}
             for name in done[0]["numbers"]
         }
         ledger.write(entries)

@@ -5,6 +5,23 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def tokens_seen(cache: "list[KVCache] | None", layers: int) -> int:
+    """How many tokens a model's cache holds; none, where there is no cache.
+
+    Args:
+        cache: one `KVCache` a layer.
+        layers: of the model.
+
+    Raises:
+        ValueError: a cache of another number of layers.
+    """
+    if cache is None:
+        return 0
+    if len(cache) != layers:
+        raise ValueError(f"cache has {len(cache)} layers: expected {layers}, as from make_cache")
+    return cache[0].length
+
+
 class KVCache:
     """Keys and values of one attention layer that are computed once and read many times.
 

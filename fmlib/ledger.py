@@ -38,13 +38,16 @@ class Recorded(HTML):
         }
 
 
-def summarize(runs: float | Sequence[float], unit: str = "", seconds: float | None = None) -> dict[str, Any]:
+def summarize(
+    runs: float | Sequence[float], unit: str = "", seconds: float | None = None, device: str | None = None
+) -> dict[str, Any]:
     """Mean and spread of repeated runs, with what they ran on.
 
     Args:
         runs: one number, or one for each seed.
         unit: e.g. ``"%"``.
         seconds: what all of them took together.
+        device: what they ran on; what is used now by default.
 
     Returns:
         mean, std (sample standard deviation; 0 for one run), n, runs, unit, scale, device, seconds, date.
@@ -62,7 +65,7 @@ def summarize(runs: float | Sequence[float], unit: str = "", seconds: float | No
         "runs": [round(v, 4) for v in values],
         "unit": unit,
         "scale": scale.name(),
-        "device": scale.device_name(),
+        "device": scale.device_name() if device is None else device,
         "seconds": None if seconds is None else round(seconds, 1),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }

@@ -62,6 +62,12 @@ def linear_schedule(step: int, steps: int, warmup: int) -> float:
 SCHEDULES = {"cosine": cosine_schedule, "linear": linear_schedule}
 
 
+def check_schedule(name: str) -> None:
+    """Refuse a schedule that `fit` does not have."""
+    if name not in SCHEDULES:
+        raise ValueError(f"schedule is {name!r}: expected one of {', '.join(SCHEDULES)}")
+
+
 @dataclass
 class History:
     """What happened at each step; `plot()` shows it."""
@@ -157,8 +163,7 @@ def fit(
         TrainingError: the loss or the gradient is not finite any more; names the step.
     """
     _check_numbers(steps, rate, warmup, clip, ema, measure_every, checkpoint_every)
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule is {schedule!r}: expected one of {', '.join(SCHEDULES)}")
+    check_schedule(schedule)
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError(f"{type(model).__name__} has no parameter that takes a gradient: nothing to train")

@@ -20,7 +20,7 @@ from fmlib.attention import (
     merge_heads,
     split_heads,
 )
-from fmlib.kv_cache import KVCache
+from fmlib.kv_cache import KVCache, tokens_seen
 
 __all__ = [
     "MLP",
@@ -36,6 +36,7 @@ __all__ = [
     "quick_gelu",
     "reset_small",
     "split_heads",
+    "tokens_seen",
 ]
 
 

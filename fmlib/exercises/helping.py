@@ -4,7 +4,7 @@ import html
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 
 from fmlib.exercises import registry, store
 from fmlib.exercises.quizzes import Quiz
@@ -142,10 +142,8 @@ def progress() -> Progress:
     """
     known, trouble = store.entries()
     rows = []
-    order = registry.CHAPTERS.index
-    for item in sorted(
-        (*registry.exercises(), *registry.predictions()), key=lambda item: order(item.chapter)
-    ):
+    chapters = map(registry.chapter, registry.CHAPTERS)
+    for item in chain.from_iterable((*chapter.EXERCISES, *chapter.PREDICTIONS) for chapter in chapters):
         entry = known.get(item.name, store.BLANK)
         state = "done" if entry["passed"] else "attempted" if entry["tries"] else "open"
         hints = f"{entry['hints']} hint{'s' if entry['hints'] != 1 else ''}" if entry["hints"] else ""

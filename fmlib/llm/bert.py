@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import check_dropout, check_heads, check_sizes
 from fmlib.llm.bert_checkpoint import read_bert
 from fmlib.llm.next_token import check_tokens
 from fmlib.pretrained import CheckpointError, load_tensors
@@ -45,16 +46,9 @@ class BertConfig:
     def __post_init__(self) -> None:
         if self.hidden_dim is None:
             object.__setattr__(self, "hidden_dim", 4 * self.dim)
-        for name in ("vocab_size", "max_length", "layers", "heads", "dim", "hidden_dim", "types"):
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} is {size!r}: expected a positive whole number")
-        if self.dim % self.heads:
-            raise ValueError(
-                f"dim is {self.dim} and heads is {self.heads}: expected a dim that heads divides"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: expected a share in [0, 1)")
+        check_sizes(self, "vocab_size", "max_length", "layers", "heads", "dim", "hidden_dim", "types")
+        check_heads(self.dim, self.heads)
+        check_dropout(self.dropout)
 
     @classmethod
     def tiny(cls, vocab_size: int = 64) -> "BertConfig":

@@ -21,7 +21,7 @@ from fmlib.llm.parts import GatedMLP, RMSNorm
 from fmlib.llm.rotary import RotaryAttention
 from fmlib.llm.text_data import nats_per_token
 from fmlib.llm.transformer_experiments import load_letters
-from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, reset_small
+from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, reset_small, tokens_seen
 
 LADDER = ("gpt", "rms_norm", "rotary", "swiglu", "grouped")  # each rung has the changes of those before it
 
@@ -90,7 +90,7 @@ class Rung(nn.Module):
         self, tokens: Int64[Tensor, "batch length"], *, cache: list[KVCache] | None = None
     ) -> Float[Tensor, "batch length vocab"]:
         """Logits of the next token at every position; arguments and errors as of `GPT.forward`."""
-        past = cache[0].length if cache is not None else 0
+        past = tokens_seen(cache, len(self.blocks))
         check_tokens(tokens, self.config.recipe.vocab_size, self.config.max_length, past)
         positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
         x = self.token_embedding(tokens)

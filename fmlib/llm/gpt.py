@@ -12,7 +12,7 @@ from fmlib.llm.gpt2_checkpoint import read_gpt2
 from fmlib.llm.gpt_config import GPTConfig, count_parameters, flops_per_token, parameter_count
 from fmlib.llm.next_token import IGNORED, check_tokens, next_token_loss
 from fmlib.pretrained import CheckpointError, load_tensors
-from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, reset_small
+from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, reset_small, tokens_seen
 
 __all__ = [
     "GPT",
@@ -64,11 +64,7 @@ class GPT(nn.Module):
         positions: Int64[Tensor, "rows length"] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """The residual stream behind the last norm, before it is turned into logits."""
-        if cache is not None and len(cache) != len(self.blocks):
-            raise ValueError(
-                f"cache has {len(cache)} layers: expected {len(self.blocks)}, as from make_cache"
-            )
-        past = cache[0].length if cache is not None else 0
+        past = tokens_seen(cache, len(self.blocks))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
         if positions is None:
             positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]

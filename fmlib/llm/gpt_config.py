@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from fmlib.checks import check_dropout, check_heads, check_sizes
+
 
 @dataclass(frozen=True)
 class GPTConfig:
@@ -29,16 +31,9 @@ class GPTConfig:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        sizes = {n: getattr(self, n) for n in ("vocab_size", "max_length", "layers", "heads", "dim")}
-        for name, size in sizes.items():
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} is {size!r}: expected a positive whole number")
-        if self.dim % self.heads:
-            raise ValueError(
-                f"dim is {self.dim} and heads is {self.heads}: expected a dim that heads divides"
-            )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: expected a share in [0, 1)")
+        check_sizes(self, "vocab_size", "max_length", "layers", "heads", "dim")
+        check_heads(self.dim, self.heads)
+        check_dropout(self.dropout)
 
     @classmethod
     def tiny(cls, vocab_size: int = 64) -> "GPTConfig":

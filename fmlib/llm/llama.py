@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import check_sizes
 from fmlib.llm.llama_checkpoint import read_llama
 from fmlib.llm.next_token import check_tokens
 from fmlib.llm.parts import GatedMLP, RMSNorm
 from fmlib.llm.rotary import RotaryAttention
 from fmlib.pretrained import CheckpointError, load_tensors
-from fmlib.transformer import Block, KVCache, reset_small
+from fmlib.transformer import Block, KVCache, reset_small, tokens_seen
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,7 @@ class LlamaConfig:
             object.__setattr__(self, "key_heads", self.heads)
         if self.hidden_dim is None and isinstance(self.dim, int):
             object.__setattr__(self, "hidden_dim", -(-self.dim // 3) * 8)
-        names = ("vocab_size", "max_length", "layers", "heads", "dim", "key_heads", "hidden_dim")
-        for name in names:
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} is {size!r}: expected a positive whole number")
+        check_sizes(self, "vocab_size", "max_length", "layers", "heads", "dim", "key_heads", "hidden_dim")
         if self.dim % (2 * self.heads):
             raise ValueError(
                 f"dim is {self.dim} and heads is {self.heads}: expected heads of an even number of features"
@@ -121,11 +118,7 @@ class Llama(nn.Module):
         positions: Int64[Tensor, "rows length"] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """The residual stream behind the last norm, before it is turned into logits."""
-        if cache is not None and len(cache) != len(self.blocks):
-            raise ValueError(
-                f"cache has {len(cache)} layers: expected {len(self.blocks)}, as from make_cache"
-            )
-        past = cache[0].length if cache is not None else 0
+        past = tokens_seen(cache, len(self.blocks))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
         if positions is None:
             positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]

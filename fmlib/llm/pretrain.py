@@ -23,7 +23,7 @@ from fmlib.llm.next_token import next_token_loss
 from fmlib.llm.text_data import TextBatches
 from fmlib.llm.tokenizer import BPETokenizer
 from fmlib.optimizers import by_name
-from fmlib.train import History, Schedule, fit
+from fmlib.train import History, Schedule, check_schedule, fit
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Recipe:
         schedule: how the rate falls, "cosine" or "linear"; see `fit`.
 
     Raises:
-        ValueError: an optimizer of another name.
+        ValueError: an optimizer or a schedule of another name.
     """
 
     model: GPTConfig
@@ -54,6 +54,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         by_name(self.optimizer)
+        check_schedule(self.schedule)
 
     @property
     def tokens(self) -> int:

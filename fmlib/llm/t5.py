@@ -15,7 +15,7 @@ from fmlib.llm.relative_bias import RelativeBias
 from fmlib.llm.t5_checkpoint import read_t5
 from fmlib.llm.t5_config import T5Config
 from fmlib.pretrained import CheckpointError, load_tensors
-from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh
+from fmlib.transformer import MLP, Attention, Block, KVCache, gelu_tanh, tokens_seen
 
 __all__ = ["T5", "T5Config", "Writer", "load_t5", "shift_right"]
 
@@ -119,11 +119,7 @@ class T5(nn.Module):
         Raises:
             TypeError, ValueError: as `encode`; also a cache of another model.
         """
-        if cache is not None and len(cache) != len(self.decoder):
-            raise ValueError(
-                f"cache has {len(cache)} layers: expected {len(self.decoder)}, as from make_cache"
-            )
-        past = cache[0].length if cache is not None else 0
+        past = tokens_seen(cache, len(self.decoder))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past)
         bias = self.decoder_bias(tokens.shape[1], past + tokens.shape[1])
         if mask is not None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fmlib.checks import check_dropout, check_sizes
+
 
 @dataclass(frozen=True)
 class T5Config:
@@ -42,8 +44,7 @@ class T5Config:
     eps: float = 1e-6
 
     def __post_init__(self) -> None:
-        whole = ("vocab_size", "max_length", "layers", "heads", "dim", "buckets", "max_distance")
-        self._check(whole)
+        check_sizes(self, "vocab_size", "max_length", "layers", "heads", "dim", "buckets", "max_distance")
         if self.head_dim is None and self.dim % self.heads:
             raise ValueError(
                 f"dim is {self.dim} and heads is {self.heads}: expected a dim that heads divides, or a head_dim"
@@ -56,22 +57,15 @@ class T5Config:
         for name, value in defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
-        self._check(tuple(defaults))
+        check_sizes(self, *defaults)
         if self.buckets < 4 or self.max_distance <= self.buckets // 2:
             raise ValueError(
                 f"buckets is {self.buckets} and max_distance is {self.max_distance}: expected at least 4 buckets, and a "
                 "max_distance of more than half of them"
             )
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout is {self.dropout}: expected a share in [0, 1)")
+        check_dropout(self.dropout)
         if not self.eps > 0:
             raise ValueError(f"eps is {self.eps}: expected a positive number")
-
-    def _check(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ValueError(f"{name} is {size!r}: expected a positive whole number")
 
     @classmethod
     def tiny(cls, vocab_size: int = 64) -> "T5Config":
