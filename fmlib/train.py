@@ -132,7 +132,8 @@ def fit(
 ) -> History:
     """Train a model for a number of steps.
 
-    The same call runs on a CPU, on a GPU (in bfloat16), and in every process of `accelerate launch`.
+    The same call runs on a CPU, on a GPU (in bfloat16 where it is made for that), and in every process of
+    `accelerate launch`.
 
     Args:
         model: trained in place, and moved to the device.

@@ -100,13 +100,13 @@ class Recipe:
             cpu=cls(letters),
             gpu=cls(
                 letters,
-                layers=8,
-                heads=8,
-                dim=256,
+                layers=6,
+                heads=6,
+                dim=192,
                 max_length=128,
-                steps=4000,
+                steps=1200,
                 batch_size=64,
-                rates=_slower(4),
+                rates=_slower(3),
             ),
         )
 
@@ -114,7 +114,7 @@ class Recipe:
     def short(cls) -> "Recipe":
         """A shorter run, to compare what one change does."""
         main = cls.main()
-        return replace(main, steps=scale.pick(smoke=main.steps, cpu=1000, gpu=1500))
+        return replace(main, steps=scale.pick(smoke=main.steps, cpu=1000, gpu=500))
 
 
 def _slower(times: float) -> dict[str, float]:

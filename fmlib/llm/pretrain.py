@@ -68,9 +68,9 @@ class Recipe:
             model=scale.pick(
                 smoke=GPTConfig(vocab_size, max_length=32, layers=2, heads=2, dim=32),
                 cpu=GPTConfig(vocab_size, max_length=256, layers=4, heads=4, dim=128),
-                gpu=GPTConfig(vocab_size, max_length=256, layers=8, heads=8, dim=512, dropout=0.2),
+                gpu=GPTConfig(vocab_size, max_length=256, layers=6, heads=5, dim=320, dropout=0.2),
             ),
-            steps=scale.pick(smoke=4, cpu=1350, gpu=5000),
+            steps=scale.pick(smoke=4, cpu=1350, gpu=1000),
             batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
             weight_decay=0.4,  # more than is usual: the run reads the plays nearly twice
         )
@@ -82,16 +82,16 @@ class Recipe:
             model=scale.pick(
                 smoke=GPTConfig(vocab_size, max_length=32, layers=2, heads=2, dim=32),
                 cpu=GPTConfig(vocab_size, max_length=128, layers=2, heads=4, dim=96),
-                gpu=GPTConfig(vocab_size, max_length=256, layers=6, heads=6, dim=384, dropout=0.1),
+                gpu=GPTConfig(vocab_size, max_length=256, layers=4, heads=4, dim=256),
             ),
-            steps=scale.pick(smoke=4, cpu=1500, gpu=1500),
+            steps=scale.pick(smoke=4, cpu=1500, gpu=600),
             batch_size=scale.pick(smoke=4, cpu=8, gpu=64),
         )
 
     @classmethod
     def short(cls, vocab_size: int = 2048) -> "Recipe":
         """Seconds: the quick model for fewer steps, to compare what one change does."""
-        return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=200, gpu=600))
+        return replace(cls.quick(vocab_size), steps=scale.pick(smoke=4, cpu=200, gpu=200))
 
 
 def shakespeare_tokens(vocab_size: int = 4096) -> tuple[BPETokenizer, Integer[Tensor, "text"]]:

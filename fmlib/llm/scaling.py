@@ -238,7 +238,7 @@ def scaling_recipes(vocab_size: int) -> tuple[list[Recipe], Recipe]:
     recipes = [
         Recipe(
             model=GPTConfig(vocab_size, max_length=length, layers=2, heads=2, dim=width),
-            steps=scale.pick(smoke=3, cpu=1000, gpu=4000),
+            steps=scale.pick(smoke=3, cpu=1000, gpu=1000),
             batch_size=scale.pick(smoke=4, cpu=16, gpu=64),
             rate=0.1 / width**0.5,  # wide layers want smaller steps
         )

@@ -46,7 +46,7 @@ class Recipe:
         return scale.pick(
             smoke=cls(dim=16, max_length=32, steps=20, batch_size=8),
             cpu=cls(steps=1600, rate=6e-3),
-            gpu=cls(layers=8, heads=8, dim=384, max_length=256, steps=5000, batch_size=64, rate=1e-3),
+            gpu=cls(layers=6, heads=8, dim=256, max_length=256, steps=1000, batch_size=64, rate=1e-3),
         )
 
     @classmethod
@@ -55,7 +55,7 @@ class Recipe:
         return scale.pick(
             smoke=cls(layers=2, dim=16, max_length=16, steps=6, batch_size=4),
             cpu=cls(layers=2, max_length=32, steps=400, rate=4e-3),
-            gpu=cls(layers=4, dim=192, max_length=128, steps=1500, batch_size=64, rate=2e-3),
+            gpu=cls(dim=128, max_length=128, steps=600, batch_size=64, rate=2e-3),
         )
 
     @classmethod
@@ -64,7 +64,7 @@ class Recipe:
         return scale.pick(
             smoke=cls(layers=4, dim=16, max_length=16, steps=4, batch_size=4),
             cpu=cls(layers=6, dim=48, max_length=32, steps=150, batch_size=16),
-            gpu=cls(layers=16, heads=8, dim=192, max_length=128, steps=600, batch_size=64),
+            gpu=cls(layers=16, dim=128, max_length=128, steps=300, batch_size=32),
         )
 
 

@@ -55,7 +55,7 @@ class Recipe:
     def main(cls) -> "Recipe":
         """The run that the lesson is about, at the scale in force."""
         return cls(
-            steps=scale.pick(smoke=4, cpu=1200, gpu=8000),
+            steps=scale.pick(smoke=4, cpu=1200, gpu=2000),
             batch_size=scale.pick(smoke=32, cpu=128, gpu=512),
         )
 
@@ -63,7 +63,7 @@ class Recipe:
     def short(cls) -> "Recipe":
         """A run of seconds, to compare what one change does."""
         return cls(
-            steps=scale.pick(smoke=2, cpu=180, gpu=1000), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
+            steps=scale.pick(smoke=2, cpu=180, gpu=200), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
         )
 
 

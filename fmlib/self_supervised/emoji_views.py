@@ -26,7 +26,7 @@ EMOJI_VIEWS = {
 def emoji_recipe(row: str) -> Recipe:
     """The emoji run that a row is named for."""
     return Recipe(
-        steps=scale.pick(smoke=2, cpu=250, gpu=4000),
+        steps=scale.pick(smoke=2, cpu=250, gpu=800),
         batch_size=scale.pick(smoke=32, cpu=128, gpu=512),
         temperature=0.2,
         augment=EMOJI_VIEWS[row],
