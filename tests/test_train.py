@@ -327,7 +327,9 @@ def test_products_in_bfloat16_learn_the_same_within_their_precision(monkeypatch)
 
 def test_where_an_earlier_run_was_decides_nothing():
     from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
 
+    AcceleratorState._reset_state(reset_partial_state=True)
     Accelerator(cpu=True, mixed_precision="bf16")
     assert train(net()).loss == train(net()).loss
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fmlib import scale
 from fmlib.examples import language_modeling_example
 from fmlib.llm.__main__ import main as quick_start
-from fmlib.llm.gpt_config import GPTConfig
+from fmlib.llm.gpt_config import GPTConfig, flops_per_token
 from fmlib.llm.pretrain import (
     Recipe,
     bits_from_perplexity,
@@ -73,9 +74,11 @@ def test_every_parameter_is_trained_once_and_only_matrices_decay(name):
         assert {p.ndim for p in group["params"]} == ({2} if group["weight_decay"] else {1})
 
 
-def test_an_unknown_optimizer_is_refused(refuses):
+def test_an_unknown_optimizer_or_schedule_is_refused_at_once(refuses):
     with refuses(ValueError, "optimizer is 'sgd'"):
         small(optimizer="sgd")
+    with refuses(ValueError, "schedule is 'square': expected one of cosine, linear"):
+        small(schedule="square")
 
 
 @pytest.mark.parametrize("length", [2, 5, 8, 9, 10, 12, 13, 16, 17, 33, 100])
@@ -129,6 +132,13 @@ def test_a_text_shorter_than_a_piece_is_refused(refuses):
 def test_the_shakespeare_recipe_says_how_many_tokens_it_sees():
     recipe = Recipe.shakespeare()
     assert recipe.tokens == recipe.steps * recipe.batch_size * recipe.model.max_length
+
+
+@pytest.mark.parametrize("make", [Recipe.shakespeare, Recipe.quick, Recipe.short])
+def test_at_scale_gpu_a_run_fits_a_small_card(monkeypatch, make):
+    monkeypatch.setattr(scale, "name", lambda: "gpu")
+    operations = make().tokens * flops_per_token(make().model)
+    assert operations < 10 * 60 * 2e12  # ten minutes of a quarter of what a T4 can do in float32
 
 
 def test_a_step_tells_its_loss():
