@@ -283,7 +283,8 @@ def _accelerator(device: torch.device | str | None) -> Any:
 def _autocast(device: torch.device) -> torch.autocast:
     """Products in bfloat16 where a GPU is made for that; a Tesla T4, e.g., would only imitate it.
 
-    Accelerate's own way would replace the model's `forward`, and a copy of the model would then call the original's.
+    Accelerate's own way would replace the model's `forward` for good: it would go on in bfloat16 when it is measured, and
+    after training.
     """
     made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
