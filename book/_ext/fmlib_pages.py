@@ -39,7 +39,7 @@ def mend_bibliography(app: Sphinx, pagename: str, template: str, context: dict, 
 
 def keep_room_for_pictures(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
     """Each picture of a page states its width and height: a late one then moves nothing that stands below it."""
-    files = {name: Path(app.srcdir) / source for source, name in getattr(app.builder, "images", {}).items()}
+    files = {name: Path(app.srcdir) / source for source, name in app.builder.images.items()}
 
     def with_size(tag: re.Match) -> str:
         path = files.get(unquote(tag["name"]))

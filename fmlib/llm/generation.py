@@ -187,6 +187,7 @@ def generate(
         generator=generator,
         use_cache=use_cache,
     )
+    # Here nobody reads in between, so it can hold from the first step to the last.
     with torch.inference_mode():
         generated = list(new)
     return torch.cat([tokens, torch.stack(generated, dim=1)], dim=1)

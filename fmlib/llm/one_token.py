@@ -94,7 +94,7 @@ def _of_linear(weight: Tensor, bias: Tensor | None) -> tuple:
 
 
 def _turned(weight: Tensor) -> Tensor:
-    # [out, in] -> [in, out]: with a single row to multiply, reading the matrix is the work, and this way goes in order.
+    # [out, in] -> [in, out]: on CPUs measured to be the faster layout for the product of a single row with a wide matrix.
     return weight.t().contiguous()
 
 
