@@ -54,7 +54,7 @@ test: book browser ## run every test; on a machine with CUDA also with TEST_SCAL
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
-	$(BIN)/python -m fmlib.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
+	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
 
 bench: $(READY) ## time our parts against the reference libraries
 	$(BIN)/python tools/bench.py

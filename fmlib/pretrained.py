@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from fmlib.checkpoint import misfits
+from fmlib.training.checkpoint import misfits
 
 
 class CheckpointError(ValueError):

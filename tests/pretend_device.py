@@ -129,7 +129,8 @@ def _made_here_first(factory):
 
 def install() -> torch.device:
     """Make the device, and train on it whatever is not told to train elsewhere. For the rest of this process."""
-    from fmlib import scale, train
+    from fmlib import scale
+    from fmlib.training import fit as train
 
     _setup_privateuseone_for_python_backend(rename=NAME, backend_module=_Backend())
     install.library = torch.library.Library("_", "IMPL")

@@ -6,7 +6,7 @@ import nbformat
 import pytest
 
 import notebooks as tool
-from fmlib import ledger
+from fmlib.results import ledger
 
 ALL = tool.notebooks()
 STAMP = {"source", "scale", "device", "seconds", "date", "peak_mb", "rooms"}
@@ -83,10 +83,10 @@ def test_a_better_docstring_costs_no_run_and_other_code_does():
 
 
 def test_the_chapters_modules_count_through_all_imports():
-    (lesson,) = (path for path in ALL if path.stem == "02_contrastive_learning")
+    (lesson,) = (path for path in ALL if path.stem == "02_contrastive")
     chapter, rooms = tool.dependencies(read(lesson))
-    assert {"fmlib.self_supervised.simclr", "fmlib.self_supervised.moco"} <= chapter
-    assert {"fmlib.train", "fmlib.augment"} <= rooms
+    assert {"fmlib.self_supervised.contrastive.simclr", "fmlib.self_supervised.contrastive.moco"} <= chapter
+    assert {"fmlib.training.fit", "fmlib.augment"} <= rooms
 
 
 def test_a_progress_bar_leaves_nothing_behind():

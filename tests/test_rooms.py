@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from fmlib import compare, ledger, scale, viz
+from fmlib import scale, viz
+from fmlib.results import compare, ledger
 from fmlib._files import atomic_write_bytes, atomic_write_text, sha256
 
 matplotlib.use("Agg")

@@ -50,7 +50,7 @@ class Bench:
 def nt_xent_sides():
     from lightly.loss import NTXentLoss
 
-    from fmlib.self_supervised.simclr import nt_xent
+    from fmlib.self_supervised.contrastive.simclr import nt_xent
 
     z1, z2 = torch.randn(2, 512, 128, generator=torch.Generator().manual_seed(0)).requires_grad_()
     z1, z2 = z1.detach().requires_grad_(), z2.detach().requires_grad_()
@@ -69,7 +69,7 @@ def nt_xent_sides():
 def memory_bank_sides():
     from lightly.loss import NTXentLoss
 
-    from fmlib.self_supervised.moco import enqueue, info_nce
+    from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 
     query = torch.randn(256, 128, requires_grad=True)
     keys, queue = torch.randn(256, 128), torch.nn.functional.normalize(torch.randn(4096, 128), dim=1)

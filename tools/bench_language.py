@@ -4,8 +4,9 @@ import tempfile
 
 import torch
 
-from fmlib.llm.generation import generate
-from fmlib.llm.gpt import load_gpt2, next_token_loss
+from fmlib.llm.generation.decode import generate
+from fmlib.llm.gpt.model import load_gpt2
+from fmlib.llm.gpt.next_token import next_token_loss
 
 # those of the GPT that the lesson on pretraining trains, and that the lessons behind it write with
 SIZES = {"vocab_size": 4096, "n_positions": 256, "n_embd": 128, "n_layer": 4, "n_head": 4}

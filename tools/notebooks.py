@@ -1,6 +1,6 @@
 """Execute notebooks, stamp them, and say which stored outputs are stale.
 
-    python tools/notebooks.py run notebooks/self_supervised/02_contrastive_learning.ipynb --scale cpu
+    python tools/notebooks.py run notebooks/self_supervised/02_contrastive.ipynb --scale cpu
     python tools/notebooks.py stale
 
 A stamp in the notebook's metadata, ``fmlib: {source, scale, device, seconds, date, peak_mb, rooms}``, says what produced the
@@ -27,7 +27,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-from fmlib import ledger
+from fmlib.results import ledger
 from fmlib._files import atomic_write_text
 
 ROOT = Path(__file__).resolve().parent.parent

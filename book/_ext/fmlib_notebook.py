@@ -10,7 +10,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
-RECORD = "application/vnd.fmlib.result+json"  # as fmlib.ledger.record writes it
+RECORD = "application/vnd.fmlib.result+json"  # as fmlib.results.ledger.record writes it
 STAMP_KEYS = ("source", "scale", "device", "seconds", "date", "peak_mb")
 
 

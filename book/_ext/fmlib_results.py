@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from fmlib.ledger import format_entry
+from fmlib.results.ledger import format_entry
 
 LOGGER = logging.getLogger(__name__)
 LEDGERS = ("book/results.json", "benchmarks/results.json")

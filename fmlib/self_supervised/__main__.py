@@ -5,7 +5,7 @@ import sys
 import torch
 
 from fmlib import scale
-from fmlib._quick_start import read_options
+from fmlib.commands import read_options
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import linear_probe
 from fmlib.examples import contrastive_learning_example

@@ -13,7 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 from sphinx.testing.util import SphinxTestApp
 
-from fmlib import ledger
+from fmlib.results import ledger
 
 ENTRY = {"mean": 12.34, "std": 0.56, "n": 3, "unit": "%", "scale": "cpu", "device": "a CPU", "seconds": 90.0}
 STAMP = {

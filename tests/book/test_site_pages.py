@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from PIL import Image
 
-from fmlib import ledger
+from fmlib.results import ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_YET = "not measured yet"

@@ -1,0 +1,241 @@
+"""Pretrain a GPT on any text: python -m fmlib.llm.pretraining.train --text FILE, or --data shakespeare | tinystories.
+
+The text may be larger than memory; a killed run goes on with --resume as if it had not been; `accelerate launch
+--multi_gpu --num_processes 2 -m fmlib.llm.pretraining.train ...` runs it in several processes (without a GPU, on the CPU), with the
+same result as in one, to rounding.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from fmlib import scale
+from fmlib._files import atomic_write_text
+from fmlib.data import DataError
+from fmlib.llm.pretraining import corpus
+from fmlib.llm.generation.decode import generate
+from fmlib.llm.gpt.config import GPTConfig, count_parameters
+from fmlib.llm.tokens.measure import bits_per_character
+from fmlib.llm.pretraining.train import Recipe, make_gpt, surprise_of_text, train_gpt
+from fmlib.llm.generation.sampling import Sampling
+from fmlib.llm.gpt.text_data import TextBatches
+from fmlib.llm.pretraining.throughput import Meter
+from fmlib.training.fit import TrainingError
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """All options with their defaults."""
+    parser = argparse.ArgumentParser(
+        prog="python -m fmlib.llm.pretraining.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--text", type=Path, metavar="FILE", help="a text in UTF-8; its end is held out")
+    source.add_argument(
+        "--data", choices=("shakespeare", "tinystories"), help="the second is downloaded, 2 GB"
+    )
+    numbers = {
+        "--steps": (1500, "optimizer steps"),
+        "--batch-size": (8, "pieces of text in a step, over all processes"),
+        "--length": (256, "tokens of a piece, positions of the model"),
+        "--layers": (4, "blocks"),
+        "--heads": (4, "attention heads of a block"),
+        "--dim": (128, "features"),
+        "--vocab-size": (2048, "tokens; 256 are the bytes"),
+        "--seed": (0, "of weights, batches and dropout"),
+        "--checkpoint-every": (500, "steps"),
+        "--log-every": (20, "steps between lines"),
+        "--measure-every": (500, "steps between measurements on held-out text"),
+        "--held-out-tokens": (50_000, "tokens to measure with, at most"),
+        "--tokenizer-characters": (2_000_000, "of the text's beginning that the tokenizer learns from"),
+    }
+    for name, (default, text) in numbers.items():
+        parser.add_argument(name, type=int, default=default, metavar="N", help=f"{text} [{default:,}]")
+    parser.add_argument(
+        "--rate", type=float, default=8e-3, help="highest learning rate [0.008]; AdamW wants about 0.003"
+    )
+    parser.add_argument(
+        "--optimizer", choices=("muon", "adamw"), default="muon", help="of the blocks' matrices [muon]"
+    )
+    parser.add_argument("--dropout", type=float, default=0.0, help="share [0]")
+    parser.add_argument(
+        "--checkpoint", type=Path, default=Path("runs/pretrain/gpt.safetensors"), metavar="FILE",
+        help="a .safetensors file; tokens and tokenizer lie beside it [%(default)s]",
+    )  # fmt: skip
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint if it is there")
+    parser.add_argument("--compile", action="store_true", help="with torch.compile: faster on a GPU")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = make_parser()
+    given = parser.parse_args(arguments)
+    try:
+        recipe = check(given)
+    except (ValueError, RuntimeError, OSError) as error:
+        parser.error(str(error))
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    first = int(os.environ.get("RANK", "0")) == 0
+    try:
+        if count > 1:
+            _start_processes()
+        stem = given.checkpoint.with_suffix("")
+        if first:
+            _same_run(stem, given, recipe)
+            wanted = (given.vocab_size, given.held_out_tokens, given.tokenizer_characters)
+            corpus.prepare(stem, given.text, given.data, *wanted, keep=given.checkpoint.exists())
+        if count > 1:
+            torch.distributed.barrier()
+        texts = corpus.load(stem, given.held_out_tokens)
+        TextBatches(texts.train, recipe.model.max_length + 1, recipe.batch_size)  # refuses what is too short
+    except (DataError, ValueError, OSError) as error:
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return 1
+
+    def say(line: str) -> None:
+        if first:
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+    told = f", {count} processes" if count > 1 else ""
+    say(
+        f"{len(texts.train):,} tokens to train on, {len(texts.held_out):,} held out; {scale.describe()}{told}"
+    )
+    say(
+        f"GPT of {count_parameters(recipe.model):,} parameters, {recipe.tokens:,} tokens in {recipe.steps} steps"
+    )
+    try:
+        model = train(given, recipe, texts, say, count)
+    except TrainingError as error:
+        sys.stderr.write(f"{parser.prog}: error: {error}\n")
+        return 1
+    if first:
+        writer = make_gpt(recipe.model, given.seed)  # not compiled: every token is another length
+        writer.load_state_dict(model.state_dict())
+        prompt = texts.held_out[:1][None]
+        written = generate(
+            writer,
+            prompt,
+            recipe.model.max_length - 1,
+            Sampling(temperature=0.8),
+            generator=torch.Generator().manual_seed(given.seed),
+        )
+        say("\n" + texts.tokenizer.decode(written[0].tolist()))
+    return 0
+
+
+def train(given: argparse.Namespace, recipe: Recipe, texts: corpus.Corpus, say, processes: int) -> nn.Module:
+    """The run itself, with its lines of progress."""
+    model = make_gpt(recipe.model, given.seed)
+    if given.compile:
+        model.compile()  # in place: names of weights, and so checkpoints, stay as they are
+    device = scale.device()
+    meter = Meter(
+        recipe.model,
+        recipe.batch_size * recipe.model.max_length,
+        recipe.steps,
+        _steps_done(given.checkpoint),
+        given.log_every,
+        say,
+        torch.cuda.get_device_name() if device.type == "cuda" else None,
+        processes,
+    )
+    characters = len(texts.tokenizer.decode(texts.held_out.tolist()))
+
+    def measure(model: nn.Module) -> dict[str, float]:
+        meter.pause()
+        nats = surprise_of_text(model, texts.held_out).double().sum().item()
+        bits = bits_per_character(nats + math.log(recipe.model.vocab_size), characters)
+        say(f"step {meter.step}/{recipe.steps}  {bits:.3f} bits per character of held-out text")
+        meter.resume()
+        return {"bits per character": bits}
+
+    model, _ = train_gpt(
+        texts.train,
+        recipe,
+        given.seed,
+        model,
+        measure=measure,
+        measure_every=given.measure_every,
+        after_step=meter,
+        checkpoint=given.checkpoint,
+        checkpoint_every=given.checkpoint_every,
+        resume=given.resume,
+        progress=False,
+    )
+    return model
+
+
+def check(given: argparse.Namespace) -> Recipe:
+    """The recipe that the options ask for; everything that can be refused before any work is refused here.
+
+    Raises:
+        ValueError: numbers out of range, or that do not fit together.
+        FileExistsError: the checkpoint is there and --resume is not.
+        FileNotFoundError: the text is not.
+        RuntimeError: the scale asks for a GPU that is not there.
+    """
+    scale.name()
+    for name in ("steps", "batch_size", "length", "checkpoint_every", "log_every", "measure_every"):
+        if getattr(given, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {getattr(given, name)}: expected 1 or more")
+    for name, least in (("vocab_size", 256), ("held_out_tokens", 2), ("tokenizer_characters", 1)):
+        if getattr(given, name) < least:
+            raise ValueError(
+                f"--{name.replace('_', '-')} is {getattr(given, name)}: expected {least} or more"
+            )
+    if not (given.rate > 0 and math.isfinite(given.rate)):
+        raise ValueError(f"--rate is {given.rate}: expected a number above 0")
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    if given.batch_size % processes:
+        raise ValueError(f"--batch-size is {given.batch_size}: expected a multiple of {processes} processes")
+    if given.text is not None and not given.text.is_file():
+        raise FileNotFoundError(f"--text is {given.text}: there is no such file")
+    if given.checkpoint.suffix != ".safetensors":
+        raise ValueError(f"--checkpoint is {given.checkpoint}: expected a name that ends with .safetensors")
+    if given.checkpoint.exists() and not given.resume:
+        raise FileExistsError(
+            f"{given.checkpoint} is there already: go on from it with --resume, or remove it"
+        )
+    model = GPTConfig(given.vocab_size, given.length, given.layers, given.heads, given.dim, given.dropout)
+    sizes = {"steps": given.steps, "batch_size": given.batch_size}
+    return Recipe(model=model, **sizes, rate=given.rate, optimizer=given.optimizer)
+
+
+def _same_run(stem: Path, given: argparse.Namespace, recipe: Recipe) -> None:
+    """Note what the run is; refuse to go on from a checkpoint of another."""
+    note = stem.parent / f"{stem.name}.run.json"
+    wanted = {**asdict(recipe), **asdict(recipe)["model"], "seed": given.seed}
+    del wanted["model"]
+    wanted = json.loads(json.dumps(wanted))  # as it comes back: tuples are lists
+    if given.checkpoint.exists() and note.exists():
+        found = json.loads(note.read_text(encoding="utf-8"))
+        told = [f"{k} was {found.get(k)!r}, now {v!r}" for k, v in wanted.items() if found.get(k) != v]
+        if told:
+            raise ValueError(
+                f"{given.checkpoint} is of another run: {'; '.join(told)}; give the same options"
+            )
+    atomic_write_text(note, json.dumps(wanted, indent=1) + "\n")
+
+
+def _start_processes() -> None:
+    from accelerate import PartialState
+
+    PartialState(cpu=scale.device().type == "cpu")
+
+
+def _steps_done(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="pt") as file:
+        return json.loads(file.metadata()["state"])["step"]

@@ -1,0 +1,118 @@
+"""Comparing models and tokenizers whose tokens differ: count in bits per character, which all texts share."""
+
+import math
+
+import numpy as np
+from jaxtyping import Integer
+
+from fmlib.llm.tokens.characters import Tokenizer
+
+
+def bits_per_character(nats: float, characters: int) -> float:
+    """A model's loss in a unit that does not depend on its tokens.
+
+    Nats per token cannot be compared between tokenizers: a token that stands for more characters is harder to guess. What
+    the whole text costs can be.
+
+    Args:
+        nats: the loss of all tokens of a text together (not their mean), -ln of the text's probability.
+        characters: how many the text has; 1 or more.
+
+    Returns:
+        nats / (characters · ln 2).
+
+    Raises:
+        ValueError: no characters, or a loss below 0.
+    """
+    if characters < 1:
+        raise ValueError(f"characters is {characters}: expected the text's length, 1 or more")
+    if not nats >= 0:
+        raise ValueError(f"nats is {nats}: expected the sum of all tokens' losses, 0 or more")
+    return nats / (characters * math.log(2))
+
+
+def characters_per_token(text: str, tokenizer: Tokenizer) -> float:
+    """How far a tokenizer shortens a text: a model that sees a fixed number of tokens sees so many times as much text.
+
+    Args:
+        text: at least one character; one that the tokenizer was not trained on, or the number is too good.
+        tokenizer: any.
+
+    Raises:
+        ValueError: the text is empty.
+    """
+    if not text:
+        raise ValueError("text is empty: expected at least one character")
+    return len(text) / len(tokenizer.encode(text))
+
+
+def unigram_nats(
+    train: Integer[np.ndarray, " n"], held_out: Integer[np.ndarray, " m"], vocab_size: int
+) -> float:
+    """The loss of the model that knows only how frequent each token is.
+
+    Args:
+        train: token ids to count.
+        held_out: token ids to predict.
+        vocab_size: how many tokens there are.
+
+    Returns:
+        The sum over the held-out tokens, in nats. Half an occurrence is added to every token's count, so that none is
+        impossible.
+    """
+    return float(-np.log(_unigram(train, vocab_size)[held_out]).sum())
+
+
+def bigram_nats(
+    train: Integer[np.ndarray, " n"],
+    held_out: Integer[np.ndarray, " m"],
+    vocab_size: int,
+    discount: float = 0.75,
+) -> float:
+    """The loss of the model that guesses each token from the one before it, by counting pairs.
+
+    Every pair seen gives up a part of its count, which is shared out as the single tokens are distributed.
+
+    Args:
+        train, held_out, vocab_size: as in `unigram_nats`.
+        discount: what every pair seen gives up, above 0 and at most 1.
+
+    Returns:
+        The sum over the held-out tokens, in nats; the first one is predicted from nothing.
+
+    Raises:
+        ValueError: a discount outside of its range, or nothing held out.
+
+    Source: absolute discounting, Ney, Essen and Kneser 1994, "On structuring probabilistic dependences in stochastic
+    language modelling", here interpolated with the unigram.
+    """
+    if not 0 < discount <= 1:
+        raise ValueError(f"discount is {discount}: expected a number above 0, at most 1")
+    if len(held_out) == 0:
+        raise ValueError("held_out is empty: expected at least one token")
+    single = _unigram(train, vocab_size)
+    keys, counts = np.unique(_pairs(train, vocab_size), return_counts=True)
+    left = keys // vocab_size
+    seen = np.bincount(left, weights=counts, minlength=vocab_size)  # how often a token has a successor
+    different = np.bincount(left, minlength=vocab_size)  # how many different ones
+
+    wanted = _pairs(held_out, vocab_size)
+    if len(keys):
+        place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found = np.where(keys[place] == wanted, counts[place], 0)
+    else:
+        found = np.zeros(len(wanted))
+    before, after = held_out[:-1], held_out[1:]
+    total = np.maximum(seen[before], 1)
+    freed = np.where(seen[before] > 0, discount * different[before] / total, 1.0)
+    likely = np.maximum(found - discount, 0) / total + freed * single[after]
+    return float(-np.log(single[held_out[0]]) - np.log(likely).sum())
+
+
+def _unigram(train: np.ndarray, vocab_size: int) -> np.ndarray:
+    counts = np.bincount(train, minlength=vocab_size) + 0.5
+    return counts / counts.sum()
+
+
+def _pairs(ids: np.ndarray, vocab_size: int) -> np.ndarray:
+    return ids[:-1].astype(np.int64) * vocab_size + ids[1:]
