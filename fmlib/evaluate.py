@@ -3,11 +3,27 @@
 Every measure here takes features, not models: pixels, random weights and a trained network are judged by the same code.
 """
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """No dropout inside; afterwards every part of the model is in the mode that it was in."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
 
 
 @torch.no_grad()
@@ -35,15 +51,11 @@ def embed(
         raise ValueError(f"{len(images)} pictures, batch_size {batch_size}: expected at least one of each")
     if device is None:
         device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
-    training = encoder.training
-    encoder.eval()
-    try:
-        parts = []
+    parts = []
+    with evaluating(encoder):
         for batch in images.split(batch_size):
             batch = batch.to(device)
             parts.append(encoder(batch if batch.is_floating_point() else batch.float() / 255).float().cpu())
-    finally:
-        encoder.train(training)
     return torch.cat(parts)
 
 
@@ -225,3 +237,26 @@ def _check_labeled(train_features: Tensor, train_labels: Tensor, features: Tenso
         )
     if int(train_labels.min()) < 0:
         raise ValueError(f"train_labels has {int(train_labels.min())}: expected classes from 0")
+
+
+def bits_per_character(nats: float, characters: int) -> float:
+    """A model's loss in a unit that does not depend on its tokens.
+
+    Nats per token cannot be compared between tokenizers: a token that stands for more characters is harder to guess. What
+    the whole text costs can be.
+
+    Args:
+        nats: the loss of all tokens of a text together (not their mean), -ln of the text's probability.
+        characters: how many the text has; 1 or more.
+
+    Returns:
+        nats / (characters · ln 2).
+
+    Raises:
+        ValueError: no characters, or a loss below 0.
+    """
+    if characters < 1:
+        raise ValueError(f"characters is {characters}: expected the text's length, 1 or more")
+    if not nats >= 0:
+        raise ValueError(f"nats is {nats}: expected the sum of all tokens' losses, 0 or more")
+    return nats / (characters * math.log(2))

@@ -36,7 +36,7 @@ def contrastive_learning_example(
     from fmlib import scale
     from fmlib.data import load_fashion_mnist
     from fmlib.evaluate import embed
-    from fmlib.self_supervised.contrastive.train import Recipe, train_simclr
+    from fmlib.self_supervised.contrastive.training import Recipe, train_simclr
 
     steps = scale.pick(smoke=2, cpu=400, gpu=2000) if steps is None else steps
     recipe = replace(Recipe.main(), steps=steps)
@@ -57,7 +57,7 @@ def language_modeling_example(
 
     Returns:
         The model, and a text that it wrote, as long as the model can see. Its tokenizer is
-        `fmlib.llm.pretraining.train.shakespeare_tokens(model.config.vocab_size)[0]`.
+        `fmlib.llm.pretraining.training.shakespeare_tokens(model.config.vocab_size)[0]`.
 
     Raises:
         ValueError: steps below 1.
@@ -72,8 +72,8 @@ def language_modeling_example(
     import torch
 
     from fmlib.llm.generation.decode import generate
-    from fmlib.llm.pretraining.train import Recipe, shakespeare_tokens, train_gpt
     from fmlib.llm.generation.sampling import Sampling
+    from fmlib.llm.pretraining.training import Recipe, shakespeare_tokens, train_gpt
 
     recipe = Recipe.quick()
     tokenizer, tokens = shakespeare_tokens(recipe.model.vocab_size)

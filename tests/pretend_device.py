@@ -7,6 +7,7 @@ As a program, `python tests/pretend_device.py NOTEBOOK` runs a notebook's cells 
 """
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -130,7 +131,8 @@ def _made_here_first(factory):
 def install() -> torch.device:
     """Make the device, and train on it whatever is not told to train elsewhere. For the rest of this process."""
     from fmlib import scale
-    from fmlib.training import fit as train
+
+    train = importlib.import_module("fmlib.training.fit")  # the module, which the function of this name hides
 
     _setup_privateuseone_for_python_backend(rename=NAME, backend_module=_Backend())
     install.library = torch.library.Library("_", "IMPL")

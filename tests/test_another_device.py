@@ -68,12 +68,12 @@ def test_a_lesson_runs_with_its_training_on_another_device(lesson):
 def test_the_quick_starts_and_the_command_line_run_on_another_device(tmp_path):
     code = """
 import fmlib.llm.__main__, fmlib.self_supervised.__main__
-from fmlib.llm import pretrain_command
+from fmlib.llm import pretrain
 fmlib.llm.__main__.main([])
 fmlib.self_supervised.__main__.main([])
 sizes = "--steps 3 --layers 1 --heads 2 --dim 16 --length 16 --batch-size 4 --vocab-size 300"
 read = "--data shakespeare --tokenizer-characters 20000 --held-out-tokens 200 --checkpoint gpt.safetensors"
-assert pretrain_command.main(f"{sizes} {read}".split()) == 0
+assert pretrain.main(f"{sizes} {read}".split()) == 0
 assert pretend_device.operations > 5000
 """
     status, said = python("-c", START + code, folder=tmp_path)
@@ -84,7 +84,7 @@ assert pretend_device.operations > 5000
 @pytest.mark.parametrize("what", ["contrastive", "pretraining", "family"])
 def test_the_rows_of_a_comparison_run_on_another_device(what):
     code = f"""
-from fmlib import compare
+from fmlib.results import compare
 for name, row in compare.load({what!r}).rows.items():
     print(name, flush=True)
     row(0)

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 from fmlib import scale, viz
-from fmlib.results import compare, ledger
 from fmlib._files import atomic_write_bytes, atomic_write_text, sha256
+from fmlib.results import compare, ledger
 
 matplotlib.use("Agg")
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from fmlib._files import atomic_write_bytes
 from fmlib.data import load_emoji, load_fashion_mnist
 from fmlib.evaluate import embed
-from fmlib.self_supervised.contrastive.train import FULL, Recipe, train_simclr
+from fmlib.self_supervised.contrastive.training import FULL, Recipe, train_simclr
 
 IMAGES = Path(__file__).resolve().parent.parent / "book/images"
 NAMES = (

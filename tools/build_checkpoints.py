@@ -16,7 +16,7 @@ from fmlib import checkpoints, scale
 from fmlib._files import atomic_write_bytes
 from fmlib.data import load_shakespeare
 from fmlib.llm.gpt.config import parameter_count
-from fmlib.llm.pretraining.train import Recipe, shakespeare_tokens, text_bits_per_character, train_gpt
+from fmlib.llm.pretraining.training import Recipe, shakespeare_tokens, text_bits_per_character, train_gpt
 
 WORK = Path("runs/checkpoints")
 

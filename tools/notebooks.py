@@ -27,8 +27,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-from fmlib.results import ledger
 from fmlib._files import atomic_write_text
+from fmlib.results import ledger
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = ("self_supervised", "llm", "vision", "finetuning")

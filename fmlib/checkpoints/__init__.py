@@ -80,8 +80,8 @@ def load_shakespeare_gpt():
     """A small GPT that has read Shakespeare, and the tokenizer that it reads with.
 
     Returns:
-        (`fmlib.llm.gpt.model.GPT` in evaluation mode, `fmlib.llm.tokens.tokenizer.BPETokenizer`); the model is a new one at each call,
-        so that it may be trained on.
+        (`fmlib.llm.gpt.GPT` in evaluation mode, `fmlib.llm.tokens.BPETokenizer`); the model is a new one at each
+        call, so that it may be trained on.
 
     Raises:
         DataError: the file is missing or corrupt.
@@ -91,8 +91,8 @@ def load_shakespeare_gpt():
         >>> model.config.vocab_size == tokenizer.vocab_size
         True
     """
-    from fmlib.llm.gpt.model import GPT
     from fmlib.llm.gpt.config import GPTConfig
+    from fmlib.llm.gpt.model import GPT
     from fmlib.llm.tokens.tokenizer import BPETokenizer
     from fmlib.pretrained import load_tensors
 

@@ -8,9 +8,9 @@ import importlib.util
 import os
 from pathlib import Path
 
-from fmlib.llm.tokens.bpe import GPT2_SPLIT
 from fmlib.llm.family.gguf_checkpoint import load_llama_gguf
 from fmlib.llm.family.llama import Llama
+from fmlib.llm.tokens.bpe import GPT2_SPLIT
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.pretrained import CheckpointError
 

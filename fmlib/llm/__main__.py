@@ -7,13 +7,13 @@ import numpy as np
 from fmlib import scale
 from fmlib.commands import read_options
 from fmlib.data import load_shakespeare
+from fmlib.evaluate import bits_per_character
 from fmlib.examples import language_modeling_example
-from fmlib.llm.tokens.characters import CharTokenizer
-from fmlib.llm.pretraining.compressors import xz
 from fmlib.llm.gpt.config import parameter_count
-from fmlib.llm.tokens.measure import bits_per_character
+from fmlib.llm.pretraining.compressors import xz
 from fmlib.llm.pretraining.ngrams import NGram
-from fmlib.llm.pretraining.train import shakespeare_tokens, text_bits_per_character
+from fmlib.llm.pretraining.training import shakespeare_tokens, text_bits_per_character
+from fmlib.llm.tokens.characters import CharTokenizer
 
 ORDER = 5  # of the n-grams beside it
 

@@ -11,7 +11,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from fmlib.nn.attention import Attention, attention, attention_map, attention_maps, causal_mask, merge_heads, split_heads
+from fmlib.nn.attention import (
+    Attention,
+    attention,
+    attention_map,
+    attention_maps,
+    causal_mask,
+    merge_heads,
+    split_heads,
+)
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 
 __all__ = [

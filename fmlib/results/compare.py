@@ -1,8 +1,8 @@
 """Comparisons that do not fit into a lesson's minutes: many runs, each row kept as soon as it is whole.
 
-``python -m fmlib.results.compare contrastive`` runs every row of a comparison with every seed. What is done is not done again,
-also after a kill; a row whose seeds are all there goes into the ledger. A lesson shows the table and computes any one
-row live.
+``python -m fmlib.results.compare contrastive`` runs every row of a comparison with every seed. What is done is not done
+again, also after a kill; a row whose seeds are all there goes into the ledger. A lesson shows the table and computes any
+one row live.
 """
 
 import argparse
@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fmlib import scale
-from fmlib.results import ledger
 from fmlib._files import atomic_write_text
+from fmlib.results import ledger
 from fmlib.viz import HTML
 
 WHERE = {
@@ -176,7 +176,9 @@ def table(
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m fmlib.results.compare", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fmlib.results.compare", description=__doc__.splitlines()[0]
+    )
     parser.add_argument(
         "what", nargs="?", choices=list(WHERE), help="which comparison; all of them by default"
     )

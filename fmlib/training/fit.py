@@ -9,9 +9,8 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -21,90 +20,15 @@ from fmlib.training.batches import Batch, step_seed
 from fmlib.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fmlib.training.distributed import process_count, process_index
 from fmlib.training.ema import frozen_copy, momentum_update
+from fmlib.training.history import History
 from fmlib.training.optimizers import adamw
+from fmlib.training.schedules import SCHEDULES, Schedule, check_schedule
 
-Schedule = Literal["cosine", "linear"]
 Loss = Callable[[nn.Module, Batch, torch.Generator], Tensor | tuple[Tensor, Any]]
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on: the message says at which step and why."""
-
-
-def cosine_schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the full learning rate at a step: a straight rise, then half a cosine down to zero.
-
-    Args:
-        step: from 0.
-        steps: of the whole run.
-        warmup: steps of the rise; step `warmup - 1` has the full rate.
-
-    Source: Loshchilov & Hutter 2017, "SGDR", eq. 5, with one cycle; warm-up as in Goyal et al. 2017, section 2.2.
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    return 0.5 * (1 + math.cos(math.pi * (step - warmup + 1) / max(1, steps - warmup + 1)))
-
-
-def linear_schedule(step: int, steps: int, warmup: int) -> float:
-    """The share of the full learning rate at a step: a straight rise, then a straight fall to zero.
-
-    Args:
-        step, steps, warmup: as in `cosine_schedule`.
-
-    Source: Bergsma et al. 2025, "Straight to Zero: Why Linearly Decaying the Learning Rate to Zero Works Best for LLMs".
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    return 1 - (step - warmup + 1) / max(1, steps - warmup + 1)
-
-
-SCHEDULES = {"cosine": cosine_schedule, "linear": linear_schedule}
-
-
-def check_schedule(name: str) -> None:
-    """Refuse a schedule that `fit` does not have."""
-    if name not in SCHEDULES:
-        raise ValueError(f"schedule is {name!r}: expected one of {', '.join(SCHEDULES)}")
-
-
-@dataclass
-class History:
-    """What happened at each step; `plot()` shows it."""
-
-    loss: list[float] = field(default_factory=list)
-    rate: list[float] = field(default_factory=list)
-    gradient_norm: list[float] = field(default_factory=list)
-    measured: dict[str, dict[int, float]] = field(default_factory=dict)
-    seconds: float = 0.0
-    ema: nn.Module | None = field(default=None, compare=False)
-
-    def __len__(self) -> int:
-        return len(self.loss)
-
-    def numbers(self) -> dict[str, Any]:
-        """Everything but the slow copy, ready for JSON."""
-        return {name: value for name, value in vars(self).items() if name != "ema"}
-
-    def __repr__(self) -> str:
-        if not self.loss:
-            return "History(no steps)"
-        last = sum(self.loss[-20:]) / len(self.loss[-20:])
-        return f"History({len(self)} steps, loss {self.loss[0]:.3f} -> {last:.3f}, {self.seconds:.0f} s)"
-
-    def plot(self, axes: Any = None, label: str | None = None) -> Any:
-        """Draw the loss against the step, faint as measured and bold smoothed.
-
-        Args:
-            axes: matplotlib axes to draw into; new ones by default.
-            label: for the legend.
-
-        Returns:
-            The axes.
-        """
-        from fmlib.viz import plot_history
-
-        return plot_history(self, axes=axes, label=label)
 
 
 def fit(

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from fmlib import checkpoints
 from fmlib.checkpoints import card, load_shakespeare_gpt
 from fmlib.data import DataError, load_shakespeare
-from fmlib.llm.pretraining.train import text_bits_per_character
+from fmlib.llm.pretraining.training import text_bits_per_character
 
 NAME = "shakespeare_gpt"
 

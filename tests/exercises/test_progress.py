@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from right_answers import indices_by_formula
+from right_answers import RIGHT
 
 from fmlib.exercises import check, hint, predict, progress, registry, reveal, solution, store
 
@@ -57,7 +57,7 @@ def test_progress_lasts_across_kernels_and_random_numbers_are_left_alone():
 
 
 def test_what_is_passed_stays_done():
-    check("positive_indices", indices_by_formula)
+    check("positive_indices", RIGHT["positive_indices"][0])
     check("positive_indices", lambda batch: None)
     assert row("positive_indices")[2:4] == ("done", "2")
 
@@ -147,7 +147,7 @@ def full_disk(path, text):
 def test_on_a_full_disk_the_result_is_shown_and_progress_goes_on_in_memory(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(store, "atomic_write_text", full_disk)
-        result = check("positive_indices", indices_by_formula)
+        result = check("positive_indices", RIGHT["positive_indices"][0])
         assert result.passed
         assert "No space left on device" in said(result)
         assert "FMLIB_HOME" in said(result)
@@ -164,7 +164,7 @@ def test_a_folder_that_cannot_be_made_is_said_with_the_way_out(tmp_path, monkeyp
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FMLIB_HOME", str(tmp_path / "file" / "below"))
     for card in (
-        check("positive_indices", indices_by_formula),
+        check("positive_indices", RIGHT["positive_indices"][0]),
         hint("nt_xent"),
         solution("nt_xent"),
         progress(),

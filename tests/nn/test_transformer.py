@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fmlib.nn.attention import Attention, attention, attention_map, attention_maps, causal_mask, merge_heads, split_heads
+from fmlib.nn.attention import (
+    Attention,
+    attention,
+    attention_map,
+    attention_maps,
+    causal_mask,
+    merge_heads,
+    split_heads,
+)
 from fmlib.nn.kv_cache import KVCache
 from fmlib.nn.transformer import MLP, Block, gelu_tanh, quick_gelu
 

@@ -1,3 +1,4 @@
+import importlib
 import itertools
 import math
 import os
@@ -10,10 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from fmlib.training import fit as train_module
 from fmlib.training.batches import ShuffledBatches, step_seed
 from fmlib.training.checkpoint import load_checkpoint
-from fmlib.training.fit import SCHEDULES, History, TrainingError, cosine_schedule, fit, linear_schedule
+from fmlib.training.fit import TrainingError, fit
+from fmlib.training.history import History
+from fmlib.training.schedules import SCHEDULES, cosine_schedule, linear_schedule
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(1))
 Y = X @ torch.tensor([[1.0], [-2.0], [0.5]])
@@ -108,7 +110,7 @@ def test_a_killed_run_resumes_exactly(tmp_path):
     program = textwrap.dedent(f"""
         import sys, os, signal
         sys.path.insert(0, {os.path.dirname(__file__)!r})
-        import test_train as t
+        import test_fit as t
         file, kill = sys.argv[1], int(sys.argv[2])
         model = t.net()
         def maybe_die(model, extra, count=[0]):
@@ -309,7 +311,8 @@ def test_it_shows_a_bar_with_loss_and_rate(capsys):
 
 def test_products_in_bfloat16_learn_the_same_within_their_precision(monkeypatch):
     exact, kinds = train(net()), set()
-    monkeypatch.setattr(train_module, "_autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
+    module = importlib.import_module("fmlib.training.fit")
+    monkeypatch.setattr(module, "_autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
     model = net()
     model.net[0].register_forward_hook(lambda module, args, output: kinds.add(output.dtype))
     rounded = train(model)

@@ -6,8 +6,8 @@ from torch import nn
 
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
-from fmlib.training.optimizers import JoinedOptimizer, Muon, muon, orthogonalize
 from fmlib.training.fit import fit
+from fmlib.training.optimizers import JoinedOptimizer, Muon, muon, orthogonalize
 
 
 def model():

@@ -1,6 +1,7 @@
 """Exercises of the language model chapter, in the order of its lessons."""
 
-from fmlib.exercises.llm import adaptation, family, generation, pretraining, tokens, gpt as transformer
+from fmlib.exercises.llm import adaptation, family, generation, pretraining, tokens
+from fmlib.exercises.llm import gpt as transformer
 
 LESSONS = (tokens, transformer, pretraining, generation, adaptation, family)
 

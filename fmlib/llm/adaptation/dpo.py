@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from fmlib.training.batches import ShuffledBatches
-from fmlib.llm.generation.decode import evaluating
+from fmlib.evaluate import evaluating
 from fmlib.llm.adaptation.instructions import Answer, encode_prompt, pad_examples
 from fmlib.llm.adaptation.preferences import Pair
 from fmlib.llm.tokens.tokenizer import BPETokenizer
-from fmlib.training.fit import History, fit
+from fmlib.training.batches import ShuffledBatches
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 
 
 def sequence_log_probs(

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor, nn
 
-from fmlib.llm.tokens.characters import Tokenizer
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.llm.pretraining.train import text_bits_per_character
-from fmlib.llm.gpt.text_data import TextBatches
-from fmlib.training.fit import History, fit
+from fmlib.llm.pretraining.training import text_bits_per_character
+from fmlib.llm.tokens.characters import Tokenizer
+from fmlib.training.batches import TextBatches
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from fmlib import scale
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.training.fit import History, fit
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 
 HELD_OUT = 8  # one mapping of so many is kept for the test
 _SCRAMBLE, _BITS = 2_654_435_761, 32  # 2^32 over the golden ratio: neighbors land far apart

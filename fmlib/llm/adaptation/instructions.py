@@ -12,16 +12,16 @@ import torch
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
-from fmlib.training.batches import ShuffledBatches
 from fmlib.data import Instruction
 from fmlib.llm.generation.decode import generate, pad_left
-from fmlib.llm.gpt.model import GPT
-from fmlib.llm.gpt.cross_entropy import IGNORED
-from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.generation.sampling import Sampling
-from fmlib.llm.gpt.text_data import TextBatches
+from fmlib.llm.gpt.cross_entropy import IGNORED
+from fmlib.llm.gpt.model import GPT
+from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.tokens.tokenizer import BPETokenizer
-from fmlib.training.fit import History, fit
+from fmlib.training.batches import ShuffledBatches, TextBatches
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 
 INSTRUCTION, ANSWER, END = MARKS = ("<|instruction|>", "<|answer|>", "<|end|>")
 REPLAYED = 2  # pieces of old text in a batch

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from fmlib.checks import check_dropout, check_heads, check_sizes
 from fmlib.llm.family.bert_checkpoint import read_bert
 from fmlib.llm.gpt.next_token import check_tokens
-from fmlib.pretrained import CheckpointError, load_tensors
 from fmlib.nn.attention import Attention
 from fmlib.nn.transformer import MLP, Block
+from fmlib.pretrained import CheckpointError, load_tensors
 
 EPS = 1e-12  # of BERT's norms; torch's default, 1e-5, is enough to spoil a comparison
 

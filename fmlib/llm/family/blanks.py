@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.evaluate import evaluating
 from fmlib.llm.family.bert import Bert
-from fmlib.llm.family.train import Recipe
-from fmlib.llm.generation.decode import evaluating
 from fmlib.llm.family.span_corruption import corrupt_spans
 from fmlib.llm.family.t5 import T5, shift_right
+from fmlib.llm.family.training import Recipe
 
 
 class Blanks(NamedTuple):

@@ -14,16 +14,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fmlib.results.compare import Comparison
-from fmlib.llm.family.train import Recipe, train
-from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.rotary import RotaryAttention
-from fmlib.llm.gpt.text_data import nats_per_token
+from fmlib.llm.family.training import Recipe, train
 from fmlib.llm.gpt.experiments import load_letters
+from fmlib.llm.gpt.measure import nats_per_token
+from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.attention import Attention
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh, reset_small
+from fmlib.results.compare import Comparison
 
 LADDER = ("gpt", "rms_norm", "rotary", "swiglu", "grouped")  # each rung has the changes of those before it
 

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from fmlib.checks import check_sizes
 from fmlib.llm.family.llama_checkpoint import read_llama
-from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.rotary import RotaryAttention
-from fmlib.pretrained import CheckpointError, load_tensors
+from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import Block, reset_small
+from fmlib.pretrained import CheckpointError, load_tensors
 
 
 @dataclass(frozen=True)

@@ -8,17 +8,17 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from fmlib.llm.generation.decode import evaluating
-from fmlib.llm.gpt.cross_entropy import IGNORED
-from fmlib.llm.gpt.next_token import check_tokens
+from fmlib.evaluate import evaluating
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.relative_bias import RelativeBias
 from fmlib.llm.family.t5_checkpoint import read_t5
 from fmlib.llm.family.t5_config import T5Config
-from fmlib.pretrained import CheckpointError, load_tensors
+from fmlib.llm.gpt.cross_entropy import IGNORED
+from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.attention import Attention
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh
+from fmlib.pretrained import CheckpointError, load_tensors
 
 __all__ = ["T5", "T5Config", "Writer", "load_t5", "shift_right"]
 

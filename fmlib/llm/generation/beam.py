@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
-from fmlib.llm.generation.decode import check_request, evaluating, next_logits
+from fmlib.evaluate import evaluating
+from fmlib.llm.generation.decode import check_request, next_logits
 
 
 def beam_search(

@@ -4,12 +4,12 @@ The model is any that has `config.max_length`, `hidden`, `logits` and `make_cach
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from fmlib.evaluate import evaluating
 from fmlib.llm.generation.one_token import OneTokenStep, can_be_fused
 from fmlib.llm.generation.sampling import Sampling
 from fmlib.nn.kv_cache import KVCache
@@ -191,18 +191,6 @@ def generate(
     with torch.inference_mode():
         generated = list(new)
     return torch.cat([tokens, torch.stack(generated, dim=1)], dim=1)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """No dropout inside; afterwards every part of the model is in the mode that it was in."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
 
 
 def check_request(

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fmlib.llm.generation.decode import evaluating
+from fmlib.evaluate import evaluating
 
 
 def surprise(model: nn.Module, tokens: Int64[Tensor, "batch length"]) -> Float[Tensor, "batch length-1"]:

@@ -17,9 +17,10 @@ from fmlib.data import load_shakespeare
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.llm.gpt.text_data import TextBatches
 from fmlib.llm.tokens.characters import CharTokenizer
-from fmlib.training.fit import History, fit
+from fmlib.training.batches import TextBatches
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 
 
 @dataclass(frozen=True)

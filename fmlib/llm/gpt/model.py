@@ -12,10 +12,10 @@ from fmlib.llm.gpt.checkpoint import read_gpt2
 from fmlib.llm.gpt.config import GPTConfig, count_parameters, flops_per_token, parameter_count
 from fmlib.llm.gpt.cross_entropy import IGNORED
 from fmlib.llm.gpt.next_token import check_tokens, next_token_loss
-from fmlib.pretrained import CheckpointError, load_tensors
 from fmlib.nn.attention import Attention
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh, reset_small
+from fmlib.pretrained import CheckpointError, load_tensors
 
 __all__ = [
     "GPT",

@@ -12,13 +12,13 @@ from typing import Any
 import torch
 
 from fmlib import scale
-from fmlib.results.compare import Comparison
 from fmlib.data import load_shakespeare
-from fmlib.llm.pretraining.train import Recipe, shakespeare_tokens, text_bits_per_character, train_gpt
+from fmlib.llm.gpt.measure import nats_per_token
 from fmlib.llm.pretraining.scaling import scaling_recipes
-from fmlib.llm.gpt.text_data import nats_per_token
+from fmlib.llm.pretraining.training import Recipe, shakespeare_tokens, text_bits_per_character, train_gpt
 from fmlib.llm.tokens.characters import ByteTokenizer
-from fmlib.training.fit import Schedule
+from fmlib.results.compare import Comparison
+from fmlib.training.schedules import Schedule
 
 RATES = {"rate_low": 1e-3, "rate_middle": 3e-3, "rate_high": 1e-2}
 OPTIMIZERS = ("adamw", "muon")

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fmlib import scale
 from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.pretraining.train import Recipe
+from fmlib.llm.pretraining.training import Recipe
 
 HUBER = 0.01  # deviations of more than 1 % count linearly: one bad run does not bend the law
 EXPONENTS = np.geomspace(0.01, 3, 60)  # where the search starts

@@ -55,7 +55,7 @@ class TokenFile:
     def tokens(self) -> Integer[Tensor, "text"]:
         """The ids as a tensor that is mapped from the file: what is indexed is read, the rest stays on the disk.
 
-        `fmlib.llm.gpt.text_data.TextBatches` takes it like any other. Writing to it changes nothing in the file.
+        `fmlib.training.batches.TextBatches` takes it like any other. Writing to it changes nothing in the file.
         """
         mapped = np.memmap(
             self.path, dtype="<" + _CODES[self.dtype], mode="c", offset=HEADER, shape=self.count

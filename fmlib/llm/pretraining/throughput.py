@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fmlib.training.distributed import process_count
 from fmlib.llm.gpt.config import GPTConfig, flops_per_token
+from fmlib.training.distributed import process_count
 
 # Dense bf16 operations per second with sums in float32, from the makers' data sheets (without sparsity). The first name that
 # occurs in torch.cuda.get_device_name() counts.

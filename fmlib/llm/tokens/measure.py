@@ -1,34 +1,9 @@
 """Comparing models and tokenizers whose tokens differ: count in bits per character, which all texts share."""
 
-import math
-
 import numpy as np
 from jaxtyping import Integer
 
 from fmlib.llm.tokens.characters import Tokenizer
-
-
-def bits_per_character(nats: float, characters: int) -> float:
-    """A model's loss in a unit that does not depend on its tokens.
-
-    Nats per token cannot be compared between tokenizers: a token that stands for more characters is harder to guess. What
-    the whole text costs can be.
-
-    Args:
-        nats: the loss of all tokens of a text together (not their mean), -ln of the text's probability.
-        characters: how many the text has; 1 or more.
-
-    Returns:
-        nats / (characters · ln 2).
-
-    Raises:
-        ValueError: no characters, or a loss below 0.
-    """
-    if characters < 1:
-        raise ValueError(f"characters is {characters}: expected the text's length, 1 or more")
-    if not nats >= 0:
-        raise ValueError(f"nats is {nats}: expected the sum of all tokens' losses, 0 or more")
-    return nats / (characters * math.log(2))
 
 
 def characters_per_token(text: str, tokenizer: Tokenizer) -> float:

@@ -8,8 +8,8 @@ from fmlib import scale
 from fmlib.augment import Augmentation
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import embed, linear_probe
-from fmlib.self_supervised.contrastive.train import FULL, Recipe, train_moco, train_simclr
 from fmlib.self_supervised.contrastive.label_efficiency import labeled
+from fmlib.self_supervised.contrastive.training import FULL, Recipe, train_moco, train_simclr
 
 TEMPERATURES = {"temperature_003": 0.03, "temperature_01": 0.1, "temperature_03": 0.3, "temperature_1": 1.0}
 # Each with a rate that suits it.

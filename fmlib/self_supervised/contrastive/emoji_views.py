@@ -11,9 +11,9 @@ from fmlib import scale
 from fmlib.augment import Augmentation
 from fmlib.data import Drawings, load_emoji
 from fmlib.evaluate import embed, linear_probe, retrieval
-from fmlib.self_supervised.contrastive.train import Recipe, make_encoder, train_simclr
 from fmlib.self_supervised.contrastive.simclr import SimCLR
-from fmlib.training.fit import History
+from fmlib.self_supervised.contrastive.training import Recipe, make_encoder, train_simclr
+from fmlib.training.history import History
 
 EMOJI_VIEWS = {
     "emoji_colors": Augmentation(crop=0.3, strength=1.0),  # the usual recipe

@@ -1,9 +1,23 @@
 """All rows of the lesson on contrastive learning: `make compare WHAT=contrastive` runs each with three seeds."""
 
 from fmlib.results.compare import Comparison
-from fmlib.self_supervised.contrastive.ablations import AUGMENTATIONS, BATCH_SIZES, OPTIMIZERS, QUEUES, TEMPERATURES, ablation_row
+from fmlib.self_supervised.contrastive.ablations import (
+    AUGMENTATIONS,
+    BATCH_SIZES,
+    OPTIMIZERS,
+    QUEUES,
+    TEMPERATURES,
+    ablation_row,
+)
 from fmlib.self_supervised.contrastive.emoji_views import EMOJI_VIEWS, emoji_row
-from fmlib.self_supervised.contrastive.label_efficiency import careless_row, moco_row, pixels_row, random_row, simclr_row, supervised_row
+from fmlib.self_supervised.contrastive.label_efficiency import (
+    careless_row,
+    moco_row,
+    pixels_row,
+    random_row,
+    simclr_row,
+    supervised_row,
+)
 
 COMPARISON = Comparison(
     version=3,

@@ -13,7 +13,14 @@ from fmlib import scale
 from fmlib.augment import Augmentation
 from fmlib.data import Pictures, load_fashion_mnist
 from fmlib.evaluate import embed, linear_probe
-from fmlib.self_supervised.contrastive.train import GENTLE, Recipe, make_encoder, train_moco, train_simclr, train_supervised
+from fmlib.self_supervised.contrastive.training import (
+    GENTLE,
+    Recipe,
+    make_encoder,
+    train_moco,
+    train_simclr,
+    train_supervised,
+)
 
 
 def label_counts() -> tuple[int, ...]:

@@ -11,9 +11,14 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fmlib.self_supervised.contrastive.simclr import (
+    ProjectionHead,
+    check_pairs,
+    check_temperature,
+    find_feature_dim,
+)
 from fmlib.training.distributed import gather_rows
 from fmlib.training.ema import frozen_copy, momentum_update
-from fmlib.self_supervised.contrastive.simclr import ProjectionHead, check_pairs, check_temperature, find_feature_dim
 
 __all__ = ["MoCo", "MoCoConfig", "enqueue", "info_nce", "momentum_update"]
 

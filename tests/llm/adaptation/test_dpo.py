@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from fmlib.llm.adaptation.dpo import dpo_loss, drift, sequence_log_probs, train_dpo
-from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.gpt.model import load_gpt2
 from fmlib.llm.adaptation.instructions import Answer, add_special_tokens, pad_examples
 from fmlib.llm.adaptation.preferences import Pair, courtesies, sample_pairs
-from fmlib.llm.pretraining.train import make_gpt
+from fmlib.llm.gpt.config import GPTConfig
+from fmlib.llm.gpt.model import load_gpt2
+from fmlib.llm.pretraining.training import make_gpt
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 
 QUIET = {"progress": False, "device": "cpu"}

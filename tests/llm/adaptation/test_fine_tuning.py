@@ -3,7 +3,7 @@ import torch
 
 from fmlib.llm.adaptation.fine_tuning import Tuning, average_weights, fine_tune, replay_batch
 from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.pretraining.train import make_gpt, text_bits_per_character
+from fmlib.llm.pretraining.training import make_gpt, text_bits_per_character
 from fmlib.llm.tokens.characters import ByteTokenizer
 
 OLD = "to be, or not to be: that is the question. " * 60

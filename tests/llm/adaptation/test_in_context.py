@@ -5,10 +5,27 @@ import pytest
 import torch
 from torch import nn
 
-from fmlib.llm.adaptation.few_shot import CAPITALS, OPPOSITES, answer_log_probabilities, few_shot_accuracy, few_shot_prompt
+from fmlib.llm.adaptation.few_shot import (
+    CAPITALS,
+    OPPOSITES,
+    answer_log_probabilities,
+    few_shot_accuracy,
+    few_shot_prompt,
+)
+from fmlib.llm.adaptation.in_context import (
+    Recipe,
+    accuracy_by_examples,
+    best_possible,
+    draw_keys,
+    draw_mappings,
+    draw_texts,
+    in_context_batch,
+    is_held_out,
+    make_reader,
+    train_reader,
+)
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
-from fmlib.llm.adaptation.in_context import Recipe, accuracy_by_examples, best_possible, draw_keys, draw_mappings, draw_texts, in_context_batch, is_held_out, make_reader, train_reader
 
 RECIPE = Recipe()
 SMALL = Recipe(dim=16, steps=3, batch_size=4)

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from fmlib.llm.adaptation.in_context import Recipe, make_reader
-from fmlib.llm.adaptation.induction import HeadScores, induction_score, previous_token_score, repeated_texts, score_heads, without_heads
+from fmlib.llm.adaptation.induction import (
+    HeadScores,
+    induction_score,
+    previous_token_score,
+    repeated_texts,
+    score_heads,
+    without_heads,
+)
 
 RECIPE = Recipe(dim=16, heads=4)
 PERIOD = 6

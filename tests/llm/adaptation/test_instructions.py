@@ -7,9 +7,22 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from fmlib.checkpoints import load_shakespeare_gpt
 from fmlib.data import Instruction
+from fmlib.llm.adaptation.instructions import (
+    ANSWER,
+    END,
+    INSTRUCTION,
+    Answer,
+    add_special_tokens,
+    answer_loss,
+    encode_example,
+    encode_prompt,
+    obedience,
+    pad_examples,
+    tune_on_instructions,
+    write_answers,
+)
 from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.adaptation.instructions import ANSWER, END, INSTRUCTION, Answer, add_special_tokens, answer_loss, encode_example, encode_prompt, obedience, pad_examples, tune_on_instructions, write_answers
-from fmlib.llm.pretraining.train import make_gpt
+from fmlib.llm.pretraining.training import make_gpt
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 
 TEXT = "Say something in one line, beginning with It. Ask a question. Exclaim! What is it? It is he! " * 20

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from fmlib.llm.family.bert import Bert, BertConfig, load_bert
 from fmlib.llm.family.bert_checkpoint import BERT_TABLE
-from fmlib.llm.gpt.config import parameter_count
 from fmlib.llm.family.masking import choose_tokens, hide_tokens, mask_tokens
 from fmlib.llm.family.targets import target_loss
-from fmlib.pretrained import CheckpointError, convert
+from fmlib.llm.gpt.config import parameter_count
 from fmlib.nn.attention import attention_maps
+from fmlib.pretrained import CheckpointError, convert
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {

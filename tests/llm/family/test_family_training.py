@@ -7,12 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fmlib.results import compare
-from fmlib.llm.family import blanks, ladder as family_ladder, train as family_training
-from fmlib.llm.family.train import KINDS, Recipe, make_batches, make_loss, make_model, train
+from fmlib.llm.family import blanks
+from fmlib.llm.family import ladder as family_ladder
+from fmlib.llm.family import training as family_training
+from fmlib.llm.family.training import KINDS, Recipe, make_batches, make_loss, make_model, train
 from fmlib.llm.gpt.config import parameter_count
-from fmlib.llm.tokens.characters import CharTokenizer
 from fmlib.llm.gpt.experiments import Letters
+from fmlib.llm.tokens.characters import CharTokenizer
+from fmlib.results import compare
 
 SMALL = Recipe(letters=256, layers=2, heads=2, dim=16, max_length=16, steps=30, batch_size=8)
 VERSE = "the cat sat on the mat and the dog sat on the log. " * 40

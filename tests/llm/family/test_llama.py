@@ -7,16 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import exact_transformers
 
-from fmlib.llm.generation.decode import generate, pad_left
-from fmlib.llm.gpt.config import parameter_count
 from fmlib.llm.family.llama import Llama, LlamaConfig, load_llama
 from fmlib.llm.family.llama_checkpoint import LLAMA_TABLE
-from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.family.parts import GatedMLP, RMSNorm, rms_norm
-from fmlib.llm.family.rotary import RotaryAttention, halves_from_pairs, pairs_from_halves, repeat_heads, rotary, rotary_angles
+from fmlib.llm.family.rotary import (
+    RotaryAttention,
+    halves_from_pairs,
+    pairs_from_halves,
+    repeat_heads,
+    rotary,
+    rotary_angles,
+)
+from fmlib.llm.generation.decode import generate, pad_left
 from fmlib.llm.generation.sampling import Sampling
-from fmlib.pretrained import CheckpointError, convert
+from fmlib.llm.gpt.config import parameter_count
+from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.nn.attention import attention_maps
+from fmlib.pretrained import CheckpointError, convert
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {

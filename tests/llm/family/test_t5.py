@@ -7,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import exact_transformers
 
-from fmlib.llm.generation.decode import generate, pad_left
-from fmlib.llm.gpt.config import parameter_count
 from fmlib.llm.family.relative_bias import RelativeBias, distance_buckets
 from fmlib.llm.family.span_corruption import corrupt_spans, random_spans, span_corruption
 from fmlib.llm.family.t5 import START, T5, Writer, load_t5, shift_right
-from fmlib.llm.family.t5_config import T5Config
 from fmlib.llm.family.t5_checkpoint import T5_TABLE
+from fmlib.llm.family.t5_config import T5Config
 from fmlib.llm.family.targets import target_loss
-from fmlib.pretrained import CheckpointError, convert
+from fmlib.llm.generation.decode import generate, pad_left
+from fmlib.llm.gpt.config import parameter_count
 from fmlib.nn.attention import attention_maps
+from fmlib.pretrained import CheckpointError, convert
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {

@@ -9,12 +9,20 @@ from hypothesis import strategies as st
 from fmlib.llm.generation import decode as generation
 from fmlib.llm.generation.beam import beam_search
 from fmlib.llm.generation.decode import generate, next_logits, pad_left, stream
+from fmlib.llm.generation.measure import distinct_ngrams, surprise
+from fmlib.llm.generation.one_token import LARGEST_DIM, OneTokenStep, can_be_fused
+from fmlib.llm.generation.sampling import (
+    Sampling,
+    apply_temperature,
+    min_p_filter,
+    repetition_penalty,
+    sample_token,
+    top_k_filter,
+    top_p_filter,
+)
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT, load_gpt2
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.llm.generation.one_token import LARGEST_DIM, OneTokenStep, can_be_fused
-from fmlib.llm.generation.sampling import Sampling, apply_temperature, min_p_filter, repetition_penalty, sample_token, top_k_filter, top_p_filter
-from fmlib.llm.generation.measure import distinct_ngrams, surprise
 
 VOCAB = 61
 

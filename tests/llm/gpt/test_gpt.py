@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from fmlib.llm.gpt.config import GPTConfig, count_parameters, flops_per_token, parameter_count
 from fmlib.llm.gpt.model import GPT, load_gpt2
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.pretrained import CheckpointError
 from fmlib.nn.attention import attention_maps
+from fmlib.pretrained import CheckpointError
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {"vocab_size": 61, "n_positions": 20, "n_embd": 24, "n_layer": 3, "n_head": 4}

@@ -5,8 +5,20 @@ import torch
 
 from fmlib.data import load_shakespeare
 from fmlib.llm.gpt.config import GPTConfig
+from fmlib.llm.gpt.experiments import (
+    Recipe,
+    as_it_is,
+    leaking,
+    load_letters,
+    make_gpt,
+    mean_weight_at_distance,
+    post_norm,
+    stream_sizes,
+    train_gpt,
+    unscaled,
+    without_positions,
+)
 from fmlib.llm.gpt.model import GPT
-from fmlib.llm.gpt.experiments import Recipe, as_it_is, leaking, load_letters, make_gpt, mean_weight_at_distance, post_norm, stream_sizes, train_gpt, unscaled, without_positions
 from fmlib.nn.attention import attention_maps
 
 

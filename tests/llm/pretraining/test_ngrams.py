@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fmlib.llm.tokens.measure import unigram_nats
 from fmlib.llm.pretraining.ngrams import NGram, discounted_probabilities
+from fmlib.llm.tokens.measure import unigram_nats
 
 
 def text(length, vocab, seed=0):

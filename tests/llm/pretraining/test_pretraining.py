@@ -9,7 +9,16 @@ from fmlib import scale
 from fmlib.examples import language_modeling_example
 from fmlib.llm.__main__ import main as quick_start
 from fmlib.llm.gpt.config import GPTConfig, flops_per_token
-from fmlib.llm.pretraining.train import Recipe, bits_from_perplexity, inputs_and_targets, make_gpt, make_optimizer, surprise_of_text, text_bits_per_character, train_gpt
+from fmlib.llm.pretraining.training import (
+    Recipe,
+    bits_from_perplexity,
+    inputs_and_targets,
+    make_gpt,
+    make_optimizer,
+    surprise_of_text,
+    text_bits_per_character,
+    train_gpt,
+)
 from fmlib.llm.tokens.characters import ByteTokenizer
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 

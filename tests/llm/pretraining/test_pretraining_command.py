@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from two_processes import in_two_processes
 
 from fmlib.data import load_shakespeare
-from fmlib.llm.pretraining import corpus
 from fmlib.llm.gpt.config import GPTConfig, flops_per_token
-from fmlib.llm.pretraining.command import main
+from fmlib.llm.pretrain import main
+from fmlib.llm.pretraining import corpus
 from fmlib.llm.pretraining.throughput import Meter, model_flops_utilization, peak_flops
 
 SMALL = {"length": 16, "layers": 1, "heads": 2, "dim": 16, "vocab-size": 300, "batch-size": 4}
@@ -52,7 +52,7 @@ def test_it_trains_measures_and_writes(text, tmp_path, capsys):
 
 COMPILED = """
 import sys, torch
-from fmlib.llm.pretrain_command import main
+from fmlib.llm.pretrain import main
 
 graphs, own = [], torch.nn.Module.compile
 # With a backend that takes the graphs as they are: no C++ compiler is needed.
@@ -98,7 +98,7 @@ def test_the_named_text_is_measured_on_other_plays(tmp_path, capsys, monkeypatch
 
 def start(arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "fmlib.llm.pretraining.train", *arguments],
+        [sys.executable, "-m", "fmlib.llm.pretraining.training", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -149,7 +149,7 @@ def test_two_processes_learn_what_one_learns(text, tmp_path, monkeypatch, optimi
 def test_accelerate_launch_runs_it(text, tmp_path, capsys):
     launched = subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fmlib.llm.pretraining.train",
+         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fmlib.llm.pretraining.training",
          *options(text, tmp_path / "two", "--steps", 8, "--optimizer", "adamw")],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip

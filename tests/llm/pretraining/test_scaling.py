@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from fmlib.llm.pretraining.train import make_gpt
-from fmlib.llm.pretraining.scaling import Law, fit_power_law, fit_with_uncertainty, model_size, power_law_by_line, scaling_recipes
+from fmlib.llm.pretraining.scaling import (
+    Law,
+    fit_power_law,
+    fit_with_uncertainty,
+    model_size,
+    power_law_by_line,
+    scaling_recipes,
+)
+from fmlib.llm.pretraining.training import make_gpt
 
 SIZES = [1e3, 3e3, 1e4, 3e4, 1e5, 3e5, 1e6]
 

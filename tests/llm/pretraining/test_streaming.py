@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from fmlib.data import load_shakespeare
 from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.pretraining.train import Recipe, train_gpt
 from fmlib.llm.pretraining.streaming import HEADER, open_tokens, pieces_of_file, write_tokens
-from fmlib.llm.gpt.text_data import TextBatches
+from fmlib.llm.pretraining.training import Recipe, train_gpt
 from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer
 from fmlib.llm.tokens.tokenizer import BPETokenizer
+from fmlib.training.batches import TextBatches
 
 PLAY = load_shakespeare("validation").plays[0].text
 END = "<|endoftext|>"

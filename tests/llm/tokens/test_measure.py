@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fmlib.llm.tokens.measure import bigram_nats, bits_per_character, characters_per_token, unigram_nats
-from fmlib.llm.tokens.show import color_tokens, draw_tokens, token_text
+from fmlib.evaluate import bits_per_character
 from fmlib.llm.tokens.characters import ByteTokenizer
+from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, unigram_nats
+from fmlib.llm.tokens.show import color_tokens, draw_tokens, token_text
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 
 ids = st.lists(st.integers(0, 4), min_size=1, max_size=30).map(np.array)

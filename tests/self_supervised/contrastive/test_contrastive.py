@@ -8,7 +8,7 @@ from fmlib.data import load_emoji, load_fashion_mnist
 from fmlib.evaluate import embed, knn_accuracy
 from fmlib.nn.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.contrastive import ablations, emoji_views, label_efficiency
-from fmlib.self_supervised.contrastive.train import Recipe, train_moco, train_simclr
+from fmlib.self_supervised.contrastive.training import Recipe, train_moco, train_simclr
 
 
 def recipe(**more):

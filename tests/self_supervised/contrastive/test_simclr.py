@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fmlib.self_supervised.contrastive.simclr import ProjectionHead, SimCLR, SimCLRConfig, nt_xent, positive_indices
+from fmlib.self_supervised.contrastive.simclr import (
+    ProjectionHead,
+    SimCLR,
+    SimCLRConfig,
+    nt_xent,
+    positive_indices,
+)
 
 
 def pair(batch=6, dim=5, dtype=torch.float64, seed=0):

@@ -7,8 +7,8 @@ import torch
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
 from fmlib.exercises.llm.pretraining.numbers import one_number
 from fmlib.exercises.observe import watch
-from fmlib.llm.pretraining.train import bits_from_perplexity
 from fmlib.llm.pretraining.scaling import power_law_by_line
+from fmlib.llm.pretraining.training import bits_from_perplexity
 
 
 def plain_bits(perplexity, tokens, characters):

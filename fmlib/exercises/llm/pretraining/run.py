@@ -7,8 +7,8 @@ import torch
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
 from fmlib.exercises.llm.pretraining.numbers import one_number
 from fmlib.exercises.observe import watch
-from fmlib.llm.pretraining.train import inputs_and_targets
-from fmlib.training.fit import cosine_schedule
+from fmlib.llm.pretraining.training import inputs_and_targets
+from fmlib.training.schedules import cosine_schedule
 
 
 def plain_pieces(tokens, starts, length):

@@ -5,11 +5,11 @@ from numbers import Real
 
 import torch
 
+from fmlib.evaluate import bits_per_character
 from fmlib.exercises.compare import describe
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
 from fmlib.exercises.llm.tokens.notes import watch_list
 from fmlib.exercises.observe import Notes
-from fmlib.llm.tokens.measure import bits_per_character
 from fmlib.llm.tokens.wordpiece import wordpiece
 
 

@@ -16,19 +16,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fmlib import scale
 from fmlib.llm.family.bert import Bert, BertConfig
-from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.gpt.model import GPT
-from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.family.llama import Llama, LlamaConfig
 from fmlib.llm.family.masking import mask_tokens
 from fmlib.llm.family.span_corruption import span_corruption
 from fmlib.llm.family.t5 import T5, shift_right
 from fmlib.llm.family.t5_config import T5Config
 from fmlib.llm.family.targets import target_loss
-from fmlib.llm.gpt.text_data import TextBatches
+from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.experiments import Letters, load_letters
+from fmlib.llm.gpt.model import GPT
+from fmlib.llm.gpt.next_token import next_token_loss
+from fmlib.training.batches import TextBatches
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 from fmlib.training.optimizers import muon
-from fmlib.training.fit import History, fit
 
 Kind = Literal["gpt", "llama", "bert", "t5"]
 KINDS: tuple[Kind, ...] = ("gpt", "llama", "bert", "t5")

@@ -1,7 +1,7 @@
-"""Pretrain a GPT on any text: python -m fmlib.llm.pretraining.train --text FILE, or --data shakespeare | tinystories.
+"""Pretrain a GPT on any text: python -m fmlib.llm.pretrain --text FILE, or --data shakespeare | tinystories.
 
 The text may be larger than memory; a killed run goes on with --resume as if it had not been; `accelerate launch
---multi_gpu --num_processes 2 -m fmlib.llm.pretraining.train ...` runs it in several processes (without a GPU, on the CPU), with the
+--multi_gpu --num_processes 2 -m fmlib.llm.pretrain ...` runs it in several processes (without a GPU, on the CPU), with the
 same result as in one, to rounding.
 """
 
@@ -20,21 +20,21 @@ from torch import nn
 from fmlib import scale
 from fmlib._files import atomic_write_text
 from fmlib.data import DataError
-from fmlib.llm.pretraining import corpus
+from fmlib.evaluate import bits_per_character
 from fmlib.llm.generation.decode import generate
-from fmlib.llm.gpt.config import GPTConfig, count_parameters
-from fmlib.llm.tokens.measure import bits_per_character
-from fmlib.llm.pretraining.train import Recipe, make_gpt, surprise_of_text, train_gpt
 from fmlib.llm.generation.sampling import Sampling
-from fmlib.llm.gpt.text_data import TextBatches
+from fmlib.llm.gpt.config import GPTConfig, count_parameters
+from fmlib.llm.pretraining import corpus
 from fmlib.llm.pretraining.throughput import Meter
+from fmlib.llm.pretraining.training import Recipe, make_gpt, surprise_of_text, train_gpt
+from fmlib.training.batches import TextBatches
 from fmlib.training.fit import TrainingError
 
 
 def make_parser() -> argparse.ArgumentParser:
     """All options with their defaults."""
     parser = argparse.ArgumentParser(
-        prog="python -m fmlib.llm.pretraining.train",
+        prog="python -m fmlib.llm.pretrain",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -239,3 +239,7 @@ def _steps_done(path: Path) -> int:
         return 0
     with safe_open(path, framework="pt") as file:
         return json.loads(file.metadata()["state"])["step"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

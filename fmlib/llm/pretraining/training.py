@@ -4,7 +4,6 @@ Everything that a run depends on is in a `Recipe`; the lesson, the embedded chec
 """
 
 import math
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -16,14 +15,16 @@ from torch import Tensor, nn
 
 from fmlib import scale
 from fmlib.data import load_shakespeare
-from fmlib.llm.gpt.model import GPT
+from fmlib.evaluate import bits_per_character
 from fmlib.llm.gpt.config import GPTConfig
-from fmlib.llm.tokens.measure import bits_per_character
+from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.llm.gpt.text_data import TextBatches
 from fmlib.llm.tokens.tokenizer import BPETokenizer
+from fmlib.training.batches import TextBatches
+from fmlib.training.fit import fit
+from fmlib.training.history import History
 from fmlib.training.optimizers import by_name
-from fmlib.training.fit import History, Schedule, check_schedule, fit
+from fmlib.training.schedules import Schedule, check_schedule
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def _shakespeare_tokens(vocab_size: int) -> tuple[BPETokenizer, Tensor]:
 def make_optimizer(
     recipe: Recipe, model: nn.Module
 ) -> Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]:
-    """Parameters -> the recipe's optimizer, with decay on matrices and none on biases and norms; see `fmlib.training.optimizers`."""
+    """Parameters -> the recipe's optimizer, with decay on matrices and none on biases and norms; see `fmlib.training`."""
     make = by_name(recipe.optimizer)
     return make(model, recipe.rate, recipe.weight_decay, recipe.betas)
 
@@ -260,9 +261,3 @@ def bits_from_perplexity(perplexity: float, tokens: int, characters: int) -> flo
     if not perplexity >= 1 or tokens < 1:
         raise ValueError(f"perplexity is {perplexity} and tokens is {tokens}: expected 1 or more")
     return bits_per_character(tokens * math.log(perplexity), characters)
-
-
-if __name__ == "__main__":
-    from fmlib.llm.pretraining.command import main
-
-    sys.exit(main())

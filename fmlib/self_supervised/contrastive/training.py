@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from fmlib import scale
 from fmlib.augment import Augmentation
-from fmlib.training.batches import ShuffledBatches
 from fmlib.data import Pictures
-from fmlib.training.distributed import unwrap
-from fmlib.training.optimizers import by_name, muon
 from fmlib.nn.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.contrastive.moco import MoCo, MoCoConfig
 from fmlib.self_supervised.contrastive.simclr import SimCLR, SimCLRConfig, nt_xent
-from fmlib.training.fit import History, Loss, fit
+from fmlib.training.batches import ShuffledBatches
+from fmlib.training.distributed import unwrap
+from fmlib.training.fit import Loss, fit
+from fmlib.training.history import History
+from fmlib.training.optimizers import by_name, muon
 
 FULL = Augmentation(crop=0.15, strength=0.8, gamma=1.0)  # the views of this lesson on gray pictures
 GENTLE = Augmentation(crop=0.6, jitter=0.0, gamma=0.5)  # what helps the supervised network

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from fmlib.llm.gpt import text_data
 from fmlib.llm.gpt.config import GPTConfig
+from fmlib.llm.gpt.measure import nats_per_token
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
-from fmlib.llm.gpt.text_data import TextBatches, consecutive_pieces, nats_per_token
+from fmlib.training import batches
+from fmlib.training.batches import TextBatches, consecutive_pieces
 
 texts = st.integers(2, 200)
 
@@ -57,14 +58,14 @@ def test_the_processes_share_a_batch(monkeypatch):
     whole = TextBatches(text, 5, batch_size=6)(3)
     parts = []
     for index in range(3):
-        monkeypatch.setattr(text_data, "process_count", lambda: 3)
-        monkeypatch.setattr(text_data, "process_index", lambda index=index: index)
+        monkeypatch.setattr(batches, "process_count", lambda: 3)
+        monkeypatch.setattr(batches, "process_index", lambda index=index: index)
         parts.append(TextBatches(text, 5, batch_size=6)(3))
     assert torch.equal(torch.cat(parts), whole)
 
 
 def test_a_batch_that_processes_cannot_share_is_refused(monkeypatch, refuses):
-    monkeypatch.setattr(text_data, "process_count", lambda: 4)
+    monkeypatch.setattr(batches, "process_count", lambda: 4)
     with refuses(ValueError, "multiple of 4 processes"):
         TextBatches(torch.arange(300), 5, batch_size=6)
 
