@@ -121,7 +121,7 @@ def path() -> Path:
     given = os.environ.get("FMLIB_LEDGER")
     if given:
         return Path(given)
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     beside = package.parent / "book" / "results.json"
     return beside if beside.exists() else package / "results.json"
 

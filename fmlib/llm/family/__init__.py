@@ -26,11 +26,19 @@ from fmlib.llm.family.masking import hide_tokens, mask_tokens
 from fmlib.llm.family.parts import GatedMLP, RMSNorm, rms_norm
 from fmlib.llm.family.relative_bias import RelativeBias, distance_buckets
 from fmlib.llm.family.rotary import RotaryAttention, repeat_heads
-from fmlib.llm.family.span_corruption import corrupt_spans, span_corruption
+from fmlib.llm.family.span_corruption import corrupt_spans
 from fmlib.llm.family.t5 import T5, Writer, load_t5, shift_right
 from fmlib.llm.family.t5_config import T5Config
 from fmlib.llm.family.targets import target_loss
-from fmlib.llm.family.training import Recipe, flops_per_step, make_batches, make_loss, make_model, train
+from fmlib.llm.family.training import (
+    KINDS,
+    Recipe,
+    flops_per_step,
+    make_batches,
+    make_loss,
+    make_model,
+    train,
+)
 
 __all__ = [
     "KINDS",
@@ -64,7 +72,6 @@ __all__ = [
     "repeat_heads",
     "rms_norm",
     "shift_right",
-    "span_corruption",
     "target_loss",
     "train",
 ]
