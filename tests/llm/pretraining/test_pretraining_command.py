@@ -98,7 +98,7 @@ def test_the_named_text_is_measured_on_other_plays(tmp_path, capsys, monkeypatch
 
 def start(arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "fmlib.llm.pretraining.training", *arguments],
+        [sys.executable, "-m", "fmlib.llm.pretrain", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
 
@@ -149,7 +149,7 @@ def test_two_processes_learn_what_one_learns(text, tmp_path, monkeypatch, optimi
 def test_accelerate_launch_runs_it(text, tmp_path, capsys):
     launched = subprocess.run(
         [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
-         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fmlib.llm.pretraining.training",
+         "--mixed_precision", "no", "--dynamo_backend", "no", "-m", "fmlib.llm.pretrain",
          *options(text, tmp_path / "two", "--steps", 8, "--optimizer", "adamw")],
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
