@@ -208,6 +208,36 @@ def read_tensors(folder: Path, dtype: torch.dtype = torch.float32) -> dict[str, 
     return tensors
 
 
+def load_published(
+    source: str | os.PathLike,
+    read: Callable[[str | os.PathLike], tuple[dict[str, Any], dict[str, Tensor]]],
+    make_config: Callable[..., Any],
+    make_model: Callable[[Any], nn.Module],
+) -> nn.Module:
+    """A published checkpoint as one of our models.
+
+    Args:
+        source: a checkpoint folder, a file, or a name on the Hugging Face hub: whatever `read` takes.
+        read: source -> (sizes by their names in our config, tensors by their names in our model).
+        make_config: sizes -> config; refuses sizes that cannot be.
+        make_model: config -> model.
+
+    Returns:
+        The model in evaluation mode.
+
+    Raises:
+        CheckpointError: what `read` refuses, sizes that cannot be, or tensors that do not fit.
+    """
+    sizes, tensors = read(source)
+    try:
+        config = make_config(**sizes)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
+    model = make_model(config)
+    load_tensors(model, tensors)
+    return model.eval()
+
+
 def _told(names: list[str], most: int = 8) -> str:
     """The first names, and how many more there are."""
     names = sorted(names)

@@ -14,7 +14,7 @@ from fmlib.llm.family.bert_checkpoint import read_bert
 from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.attention import Attention
 from fmlib.nn.transformer import MLP, Block
-from fmlib.pretrained import CheckpointError, load_tensors
+from fmlib.pretrained import load_published
 
 EPS = 1e-12  # of BERT's norms; torch's default, 1e-5, is enough to spoil a comparison
 
@@ -198,11 +198,4 @@ def load_bert(source: str | os.PathLike = "google-bert/bert-base-uncased") -> Be
     Raises:
         CheckpointError: not found, not whole, not a BERT with its head for masked tokens, or tensors that do not fit.
     """
-    sizes, tensors = read_bert(source)
-    try:
-        config = BertConfig(**sizes)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = Bert(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return load_published(source, read_bert, BertConfig, Bert)

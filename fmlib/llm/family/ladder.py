@@ -10,18 +10,16 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.rotary import RotaryAttention
 from fmlib.llm.family.training import Recipe, train
+from fmlib.llm.gpt.decoder import Decoder
 from fmlib.llm.gpt.experiments import load_letters
 from fmlib.llm.gpt.measure import nats_per_token
-from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.attention import Attention
-from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh, reset_small
 from fmlib.results.compare import Comparison
 
@@ -52,12 +50,17 @@ class RungConfig:
         return LADDER.index(change) <= LADDER.index(self.rung)
 
     @property
+    def vocab_size(self) -> int:
+        """How many tokens there are."""
+        return self.recipe.vocab_size
+
+    @property
     def max_length(self) -> int:
         """Positions that it is trained for."""
         return self.recipe.max_length
 
 
-class Rung(nn.Module):
+class Rung(Decoder):
     """A decoder with some of LLaMA's parts in place of GPT's: tokens in, logits of each next token out.
 
     Args:
@@ -86,27 +89,15 @@ class Rung(nn.Module):
         self.position_embedding = None if config.has("rotary") else nn.Embedding(recipe.max_length, dim)
         self.blocks = nn.ModuleList(Block(attention(), mlp(), norm) for _ in range(recipe.layers))
         self.norm = norm()
+        self.head = None
         reset_small(self, recipe.layers)
 
-    def forward(
-        self, tokens: Int64[Tensor, "batch length"], *, cache: list[KVCache] | None = None
-    ) -> Float[Tensor, "batch length vocab"]:
-        """Logits of the next token at every position; arguments and errors as of `GPT.forward`."""
-        past = tokens_seen(cache, len(self.blocks))
-        check_tokens(tokens, self.config.recipe.vocab_size, self.config.max_length, past)
-        positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
+    def embed(
+        self, tokens: Int64[Tensor, "batch length"], positions: Int64[Tensor, "rows length"]
+    ) -> Float[Tensor, "batch length dim"]:
+        """As GPT's, and from the rung of rotary positions on as LLaMA's."""
         x = self.token_embedding(tokens)
-        if self.position_embedding is not None:
-            x = x + self.position_embedding(positions)
-        for i, block in enumerate(self.blocks):
-            x = block(x, cache=cache[i] if cache is not None else None, positions=positions)
-        return F.linear(self.norm(x), self.token_embedding.weight)
-
-    def make_cache(self, batch: int, max_length: int | None = None) -> list[KVCache]:
-        """An empty cache for every block."""
-        return [
-            block.attention.make_cache(batch, max_length or self.config.max_length) for block in self.blocks
-        ]
+        return x if self.position_embedding is None else x + self.position_embedding(positions)
 
 
 def make_rung(rung: str, recipe: Recipe, seed: int) -> Rung:

@@ -4,19 +4,15 @@ import os
 from dataclasses import dataclass
 from functools import partial
 
-import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import nn
 
 from fmlib.checks import check_sizes
 from fmlib.llm.family.llama_checkpoint import read_llama
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.rotary import RotaryAttention
-from fmlib.llm.gpt.next_token import check_tokens
-from fmlib.nn.kv_cache import KVCache, tokens_seen
+from fmlib.llm.gpt.decoder import Decoder
 from fmlib.nn.transformer import Block, reset_small
-from fmlib.pretrained import CheckpointError, load_tensors
+from fmlib.pretrained import load_published
 
 
 @dataclass(frozen=True)
@@ -83,7 +79,7 @@ class LlamaConfig:
         return cls(49_152, **sizes, theta=100_000.0, tied=True)
 
 
-class Llama(nn.Module):
+class Llama(Decoder):
     """Tokens in, for each position the logits of the token that follows.
 
     Args:
@@ -110,61 +106,6 @@ class Llama(nn.Module):
         self.head = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
         reset_small(self, config.layers)  # as our GPT; the paper does not say how it begins
 
-    def hidden(
-        self,
-        tokens: Int64[Tensor, "batch length"],
-        *,
-        cache: list[KVCache] | None = None,
-        mask: Tensor | None = None,
-        positions: Int64[Tensor, "rows length"] | None = None,
-    ) -> Float[Tensor, "batch length dim"]:
-        """The residual stream behind the last norm, before it is turned into logits."""
-        past = tokens_seen(cache, len(self.blocks))
-        check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
-        if positions is None:
-            positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
-        x = self.token_embedding(tokens)  # positions come in later, in every attention
-        for i, block in enumerate(self.blocks):
-            x = block(x, mask=mask, cache=cache[i] if cache is not None else None, positions=positions)
-        return self.norm(x)
-
-    def forward(
-        self,
-        tokens: Int64[Tensor, "batch length"],
-        *,
-        cache: list[KVCache] | None = None,
-        mask: Tensor | None = None,
-        positions: Int64[Tensor, "rows length"] | None = None,
-    ) -> Float[Tensor, "batch length vocab"]:
-        """Logits of the next token at every position.
-
-        Args:
-            tokens: [batch, length].
-            cache: from `make_cache`; tokens then continue what was seen before.
-            mask: True where a query may look, broadcast to [batch, heads, queries, keys]; needed where rows are padded.
-            positions: where each token stands, [batch or 1, length]; counted on from the cache by default.
-
-        Raises:
-            TypeError: tokens are no tensor of torch.long.
-            ValueError: not [batch, length], tokens outside the vocabulary, more than max_length positions, a cache of
-                another model.
-        """
-        return self.logits(self.hidden(tokens, cache=cache, mask=mask, positions=positions))
-
-    def logits(self, hidden: Float[Tensor, "*positions dim"]) -> Float[Tensor, "*positions vocab"]:
-        """Compare with each token's row of the output matrix, or of the embedding where the two are one."""
-        return F.linear(hidden, self.token_embedding.weight) if self.head is None else self.head(hidden)
-
-    def make_cache(self, batch: int, max_length: int | None = None) -> list[KVCache]:
-        """An empty cache for every block; with few key heads it is small.
-
-        Args:
-            batch: rows.
-            max_length: positions that there is room for; by default all that the model knows.
-        """
-        max_length = self.config.max_length if max_length is None else max_length
-        return [block.attention.make_cache(batch, max_length) for block in self.blocks]
-
 
 def load_llama(source: str | os.PathLike = "HuggingFaceTB/SmolLM2-135M") -> Llama:
     """A published LLaMA, or a model of its kind such as SmolLM2, in our code.
@@ -178,11 +119,4 @@ def load_llama(source: str | os.PathLike = "HuggingFaceTB/SmolLM2-135M") -> Llam
     Raises:
         CheckpointError: not found, not whole, not a LLaMA as this one, or tensors that do not fit.
     """
-    sizes, tensors = read_llama(source)
-    try:
-        config = LlamaConfig(**sizes)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = Llama(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return load_published(source, read_llama, LlamaConfig, Llama)

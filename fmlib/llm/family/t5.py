@@ -14,13 +14,12 @@ from fmlib.llm.family.relative_bias import RelativeBias
 from fmlib.llm.family.t5_checkpoint import read_t5
 from fmlib.llm.family.t5_config import T5Config
 from fmlib.llm.gpt.cross_entropy import IGNORED
+from fmlib.llm.gpt.decoder import make_cache, run_blocks
 from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.attention import Attention
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh
-from fmlib.pretrained import CheckpointError, load_tensors
-
-__all__ = ["T5", "T5Config", "Writer", "load_t5", "shift_right"]
+from fmlib.pretrained import load_published
 
 START = 0  # what the decoder reads first: T5 takes the padding token
 
@@ -95,9 +94,7 @@ class T5(nn.Module):
         bias = self.encoder_bias(tokens.shape[1], tokens.shape[1])
         if mask is not None:
             bias = bias.masked_fill(~mask[:, None, None, :], float("-inf"))
-        x = self.dropout(self.token_embedding(tokens))
-        for block in self.encoder:
-            x = block(x, mask=bias)
+        x = run_blocks(self.encoder, self.dropout(self.token_embedding(tokens)), mask=bias)
         return self.dropout(self.encoder_norm(x))
 
     def decode(
@@ -129,8 +126,7 @@ class T5(nn.Module):
             bias = bias.masked_fill(~mask, float("-inf"))
         seen = None if context_mask is None else context_mask[:, None, None, :]
         x = self.dropout(self.token_embedding(tokens))
-        for i, block in enumerate(self.decoder):
-            x = block(x, context, mask=bias, context_mask=seen, cache=cache[i] if cache is not None else None)
+        x = run_blocks(self.decoder, x, context, cache=cache, mask=bias, context_mask=seen)
         return self.dropout(self.decoder_norm(x))
 
     def forward(
@@ -165,8 +161,7 @@ class T5(nn.Module):
             batch: rows.
             max_length: positions that there is room for; by default the config's.
         """
-        max_length = self.config.max_length if max_length is None else max_length
-        return [block.attention.make_cache(batch, max_length) for block in self.decoder]
+        return make_cache(self.decoder, batch, self.config.max_length if max_length is None else max_length)
 
 
 class Writer(nn.Module):
@@ -236,14 +231,7 @@ def load_t5(source: str | os.PathLike = "google-t5/t5-small") -> T5:
     Raises:
         CheckpointError: not found, not whole, not a T5 as Google's, or tensors that do not fit.
     """
-    sizes, tensors = read_t5(source)
-    try:
-        config = T5Config(**sizes)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = T5(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return load_published(source, read_t5, T5Config, T5)
 
 
 def _block(config: T5Config, norm: partial, *, decodes: bool) -> Block:

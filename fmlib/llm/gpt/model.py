@@ -3,34 +3,18 @@
 import os
 from functools import partial
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from fmlib.llm.gpt.checkpoint import read_gpt2
-from fmlib.llm.gpt.config import GPTConfig, count_parameters, flops_per_token, parameter_count
-from fmlib.llm.gpt.cross_entropy import IGNORED
-from fmlib.llm.gpt.next_token import check_tokens, next_token_loss
+from fmlib.llm.gpt.config import GPTConfig
+from fmlib.llm.gpt.decoder import Decoder
 from fmlib.nn.attention import Attention
-from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh, reset_small
-from fmlib.pretrained import CheckpointError, load_tensors
-
-__all__ = [
-    "GPT",
-    "IGNORED",
-    "GPTConfig",
-    "check_tokens",
-    "count_parameters",
-    "flops_per_token",
-    "load_gpt2",
-    "next_token_loss",
-    "parameter_count",
-]
+from fmlib.pretrained import load_published
 
 
-class GPT(nn.Module):
+class GPT(Decoder):
     """Tokens in, for each position the logits of the token that follows.
 
     Args:
@@ -56,62 +40,14 @@ class GPT(nn.Module):
             for _ in range(config.layers)
         )
         self.norm = norm()
+        self.head = None  # the token embedding turns the stream into logits, too
         reset_small(self, config.layers)
 
-    def hidden(
-        self,
-        tokens: Int64[Tensor, "batch length"],
-        *,
-        cache: list[KVCache] | None = None,
-        mask: Tensor | None = None,
-        positions: Int64[Tensor, "rows length"] | None = None,
+    def embed(
+        self, tokens: Int64[Tensor, "batch length"], positions: Int64[Tensor, "rows length"]
     ) -> Float[Tensor, "batch length dim"]:
-        """The residual stream behind the last norm, before it is turned into logits."""
-        past = tokens_seen(cache, len(self.blocks))
-        check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
-        if positions is None:
-            positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
-        x = self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
-        for i, block in enumerate(self.blocks):
-            x = block(x, mask=mask, cache=cache[i] if cache is not None else None)
-        return self.norm(x)
-
-    def forward(
-        self,
-        tokens: Int64[Tensor, "batch length"],
-        *,
-        cache: list[KVCache] | None = None,
-        mask: Tensor | None = None,
-        positions: Int64[Tensor, "rows length"] | None = None,
-    ) -> Float[Tensor, "batch length vocab"]:
-        """Logits of the next token at every position.
-
-        Args:
-            tokens: [batch, length].
-            cache: from `make_cache`; tokens then continue what was seen before.
-            mask: True where a query may look, broadcast to [batch, heads, queries, keys]; needed where rows are padded.
-            positions: where each token stands, [batch or 1, length]; counted on from the cache by default.
-
-        Raises:
-            TypeError: tokens are no tensor of torch.long.
-            ValueError: not [batch, length], tokens outside the vocabulary, more than max_length positions, a cache of
-                another model.
-        """
-        return self.logits(self.hidden(tokens, cache=cache, mask=mask, positions=positions))
-
-    def logits(self, hidden: Float[Tensor, "*positions dim"]) -> Float[Tensor, "*positions vocab"]:
-        """Compare with each token's embedding: input and output share one matrix (Press & Wolf 2017)."""
-        return F.linear(hidden, self.token_embedding.weight)
-
-    def make_cache(self, batch: int, max_length: int | None = None) -> list[KVCache]:
-        """An empty cache for every block.
-
-        Args:
-            batch: rows.
-            max_length: positions that there is room for; by default all that the model knows.
-        """
-        max_length = self.config.max_length if max_length is None else max_length
-        return [block.attention.make_cache(batch, max_length) for block in self.blocks]
+        """Each token's embedding, and that of the place where it stands."""
+        return self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
 
 
 def load_gpt2(source: str | os.PathLike = "openai-community/gpt2") -> GPT:
@@ -126,11 +62,4 @@ def load_gpt2(source: str | os.PathLike = "openai-community/gpt2") -> GPT:
     Raises:
         CheckpointError: not found, not whole, not a GPT-2, or tensors that do not fit.
     """
-    sizes, tensors = read_gpt2(source)
-    try:
-        config = GPTConfig(**sizes)
-    except ValueError as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = GPT(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return load_published(source, read_gpt2, GPTConfig, GPT)
