@@ -17,6 +17,7 @@ from fmlib._files import atomic_write_bytes
 from fmlib.data import load_shakespeare
 from fmlib.llm.gpt.config import parameter_count
 from fmlib.llm.pretraining.training import Recipe, shakespeare_tokens, text_bits_per_character, train_gpt
+from fmlib.llm.tokens.saving import tokenizer_to_json
 
 WORK = Path("runs/checkpoints")
 
@@ -47,7 +48,7 @@ def shakespeare_gpt() -> None:
         results={**bits, "training loss at the end (nats per token)": sum(history.loss[-50:]) / 50},
         license="CC0-1.0: the weights are free to use; the plays are in the public domain",
     )
-    parts = {"config": asdict(recipe.model), "tokenizer": tokenizer.to_json(), "card": asdict(card)}
+    parts = {"config": asdict(recipe.model), "tokenizer": tokenizer_to_json(tokenizer), "card": asdict(card)}
     tensors = {name: value.half().contiguous() for name, value in model.state_dict().items()}
     content = save(tensors, metadata={"format": checkpoints.FORMAT, "parts": json.dumps(parts)})
     atomic_write_bytes(checkpoints.FILES / "shakespeare_gpt.safetensors", content)

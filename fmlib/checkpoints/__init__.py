@@ -93,13 +93,13 @@ def load_shakespeare_gpt():
     """
     from fmlib.llm.gpt.config import GPTConfig
     from fmlib.llm.gpt.model import GPT
-    from fmlib.llm.tokens.tokenizer import BPETokenizer
+    from fmlib.llm.tokens.saving import tokenizer_from_json
     from fmlib.pretrained import load_tensors
 
     stored = read("shakespeare_gpt")
     model = GPT(GPTConfig(**stored.config))
     load_tensors(model, stored.tensors)
-    return model.eval(), BPETokenizer.from_json(stored.tokenizer)
+    return model.eval(), tokenizer_from_json(stored.tokenizer)
 
 
 def card(name: str) -> Card:

@@ -18,6 +18,7 @@ from fmlib.llm.generation.sampling import Sampling
 from fmlib.llm.gpt.cross_entropy import IGNORED
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
+from fmlib.llm.tokens.saving import tokenizer_from_json, tokenizer_to_json
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.training.batches import ShuffledBatches, TextBatches
 from fmlib.training.fit import fit
@@ -58,7 +59,7 @@ def add_special_tokens(
         raise ValueError(
             f"names are {list(names)}: expected new ones, since there is {sorted(known) or 'none'}"
         )
-    told = tokenizer.to_json()
+    told = tokenizer_to_json(tokenizer)
     told["special_tokens"] = known | {name: size + i for i, name in enumerate(names)}
     with torch.random.fork_rng(devices=[]):
         grown = GPT(replace(model.config, vocab_size=size + len(names)))
@@ -66,7 +67,7 @@ def add_special_tokens(
     old = weights["token_embedding.weight"]  # [vocab, dim]
     weights["token_embedding.weight"] = torch.cat([old, old.mean(dim=0).expand(len(names), -1)])
     grown.load_state_dict(weights)
-    return grown.train(model.training), BPETokenizer.from_json(told)
+    return grown.train(model.training), tokenizer_from_json(told)
 
 
 def encode_prompt(tokenizer: BPETokenizer, instruction: str) -> list[int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from fmlib._files import atomic_write_text, sha256
 from fmlib.data import DataError, load_shakespeare
 from fmlib.llm.pretraining.streaming import open_tokens, pieces_of_file, write_tokens
+from fmlib.llm.tokens.saving import load_tokenizer, save_tokenizer
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 
 END_OF_TEXT = "<|endoftext|>"
@@ -87,7 +88,7 @@ def prepare(
         if not start:
             raise ValueError(f"{train} is empty: expected a text")
         tokenizer = BPETokenizer.train(start[:tokenizer_characters], vocab_size, special)
-        tokenizer.save(_file(stem, "tokenizer.json"))
+        save_tokenizer(tokenizer, _file(stem, "tokenizer.json"))
         write_tokens(train, tokenizer, _file(stem, "tokens"), special_tokens=bool(special))
         if validation is not None:
             write_tokens(validation, tokenizer, _file(stem, "held_out"), special_tokens=bool(special))
@@ -111,7 +112,7 @@ def load(stem: Path, held_out_tokens: int) -> Corpus:
         if kept < 2:
             raise ValueError(f"the text has {len(tokens)} tokens: too few to hold some out for measuring")
         tokens, held_out = tokens[:-kept], tokens[-kept:]
-    return Corpus(tokens, held_out.to(torch.long), BPETokenizer.load(_file(stem, "tokenizer.json")))
+    return Corpus(tokens, held_out.to(torch.long), load_tokenizer(_file(stem, "tokenizer.json")))
 
 
 def _file(stem: Path, part: str) -> Path:

@@ -5,6 +5,7 @@ In reading order:
     characters    a token for each character or each byte
     bpe           byte-pair encoding in plain functions
     tokenizer     the same as a tokenizer that GPT-2 would know
+    saving        one of your own in a file
     vocabularies  published vocabularies, taken apart
     wordpiece     BERT's tokenizer
     measure       characters per token, and what counting single tokens and pairs achieves
@@ -22,6 +23,7 @@ from fmlib.llm.tokens.bpe import (
 )
 from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer, Tokenizer
 from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, unigram_nats
+from fmlib.llm.tokens.saving import load_tokenizer, save_tokenizer
 from fmlib.llm.tokens.show import color_tokens, draw_tokens
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.llm.tokens.wordpiece import WordPieceTokenizer
@@ -40,8 +42,10 @@ __all__ = [
     "count_pairs",
     "draw_tokens",
     "learn_merges",
+    "load_tokenizer",
     "merge_pair",
     "most_frequent_pair",
+    "save_tokenizer",
     "split_words",
     "unigram_nats",
 ]

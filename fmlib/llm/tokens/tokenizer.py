@@ -3,22 +3,17 @@
 All have `encode`, `decode`, `vocab_size` and `token_bytes`. What `encode` accepts, `decode` gives back exactly.
 """
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from operator import index
+from typing import Any
 
 import regex
 
-from fmlib._files import atomic_write_text
 from fmlib.llm.tokens.bpe import GPT2_SPLIT, Pair, bpe_encode, bpe_encode_long, learn_merges, split_words
-from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer, checked, utf8
+from fmlib.llm.tokens.characters import checked, utf8
 from fmlib.llm.tokens.vocabularies import parts_of_letters, parts_of_ranks, read_json, read_merges
 
-__all__ = ["BPETokenizer", "ByteTokenizer", "CharTokenizer"]
-
-FORMAT = "fmlib-bpe-1"
 CACHED_WORDS = 2**17
 LONG_WORD = 100  # characters; shorter words are faster without a heap
 END_OF_TEXT = "<|endoftext|>"
@@ -232,59 +227,22 @@ class BPETokenizer:
         spelled = b"".join(self._bytes[token] for token in checked(ids, self.vocab_size))
         return spelled.decode("utf-8", errors="replace")
 
-    def save(self, path: str | os.PathLike) -> None:
-        """Write everything into a JSON file, whole or not at all.
-
-        Raises:
-            OSError: the file cannot be written.
-        """
-        atomic_write_text(path, json.dumps(self.to_json()) + "\n")
-
-    def to_json(self) -> dict:
-        """All that the tokenizer is, ready for JSON."""
-        names = ("pattern", "special_tokens", "merges", "order")
-        return {"format": FORMAT, **dict(zip(names, self._state(), strict=True))}
-
-    def _state(self) -> tuple:
-        return self.pattern, self.special_tokens, self.merges, self._order
+    def parts(self) -> dict[str, Any]:
+        """All that the tokenizer is: pattern, special_tokens, merges and order, as the class takes them."""
+        return {
+            "pattern": self.pattern,
+            "special_tokens": self.special_tokens,
+            "merges": self.merges,
+            "order": self._order,
+        }
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, BPETokenizer) and self._state() == other._state()
+        return isinstance(other, BPETokenizer) and self.parts() == other.parts()
 
     __hash__ = None
 
     def __repr__(self) -> str:
         return f"BPETokenizer({self.vocab_size:,} tokens, {len(self.special_tokens)} of them special)"
-
-    @classmethod
-    def load(cls, path: str | os.PathLike) -> "BPETokenizer":
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: the file is not of this form; names it.
-            OSError: it cannot be read.
-        """
-        try:
-            return cls.from_json(read_json(path))
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)} is no whole tokenizer: {error}") from error
-
-    @classmethod
-    def from_json(cls, content: Mapping) -> "BPETokenizer":
-        """Make again what `to_json` took apart.
-
-        Raises:
-            ValueError: another format, or parts that are missing or do not fit.
-        """
-        if content.get("format") != FORMAT:
-            raise ValueError(f"the tokenizer has format {content.get('format')!r}: expected {FORMAT!r}")
-        try:
-            special = {text: index(token) for text, token in content["special_tokens"].items()}
-            merges = [(index(left), index(right)) for left, right in content["merges"]]
-            order = [token if token is None else index(token) for token in content["order"]]
-            return cls(merges, special, content["pattern"], order)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"parts of the tokenizer are missing or do not fit: {error}") from error
 
 
 def _spell(merges: Sequence[Pair]) -> list[bytes]:

@@ -15,6 +15,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from fmlib import _files
 from fmlib.llm.tokens import bpe, vocabularies
 from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer
+from fmlib.llm.tokens.saving import load_tokenizer, save_tokenizer
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 
 SAMPLE = (
@@ -335,15 +336,15 @@ class TestParts:
 class TestFiles:
     def test_what_is_saved_is_loaded(self, tmp_path):
         for tokenizer in (TOKENIZER, LOADED):
-            tokenizer.save(tmp_path / "tokenizer.json")
-            loaded = BPETokenizer.load(tmp_path / "tokenizer.json")
+            save_tokenizer(tokenizer, tmp_path / "tokenizer.json")
+            loaded = load_tokenizer(tmp_path / "tokenizer.json")
             assert loaded == tokenizer
             assert loaded.encode(SAMPLE, True) == tokenizer.encode(SAMPLE, True)
         assert LOADED != TOKENIZER
 
     def test_a_failed_write_leaves_the_old_file(self, tmp_path, monkeypatch):
         path = tmp_path / "tokenizer.json"
-        TOKENIZER.save(path)
+        save_tokenizer(TOKENIZER, path)
         before = path.read_bytes()
 
         def full(*_):
@@ -351,18 +352,18 @@ class TestFiles:
 
         monkeypatch.setattr(_files.os, "fsync", full)
         with pytest.raises(OSError, match="no space"):
-            LOADED.save(path)
+            save_tokenizer(LOADED, path)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
 
     def test_a_file_cut_off_anywhere_is_refused_by_name(self, tmp_path, refuses):
         path = tmp_path / "tokenizer.json"
-        BPETokenizer.train("ab ab cd", 258).save(path)
+        save_tokenizer(BPETokenizer.train("ab ab cd", 258), path)
         whole = path.read_bytes().rstrip()
         for length in range(0, len(whole), 37):
             path.write_bytes(whole[:length])
             with refuses(ValueError, "tokenizer.json is not JSON"):
-                BPETokenizer.load(path)
+                load_tokenizer(path)
 
     @pytest.mark.parametrize(
         "change",
@@ -384,17 +385,17 @@ class TestFiles:
     )
     def test_a_part_that_does_not_fit_is_refused_by_file(self, change, tmp_path, refuses):
         path = tmp_path / "tokenizer.json"
-        BPETokenizer.train("ab ab cd", 258).save(path)
+        save_tokenizer(BPETokenizer.train("ab ab cd", 258), path)
         path.write_text(json.dumps(json.loads(path.read_text()) | change))
         with refuses(ValueError, "tokenizer.json is no whole tokenizer"):
-            BPETokenizer.load(path)
+            load_tokenizer(path)
 
     @pytest.mark.parametrize("text", ["[]", '{"format": "other"}', "\xff"])
     def test_another_file_is_refused_by_name(self, text, tmp_path, refuses):
         path = tmp_path / "other.json"
         path.write_bytes(text.encode("latin-1"))
         with refuses(ValueError, r"other\.json"):
-            BPETokenizer.load(path)
+            load_tokenizer(path)
 
 
 class TestGPT2Files:
