@@ -138,14 +138,14 @@ def work_tables(
 
     Args:
         name: of its folder.
-        works: what it calls them, e.g. "plays"; also the attribute that holds them.
+        works: what it calls them, e.g. "plays".
         load: split -> the set.
         title: work -> how the card names it.
     """
     rows, titles = [], []
     for split in ("train", "validation", "test"):
         part = load(split)
-        own = getattr(part, works)
+        own = part.works
         rows.append([f"`{split}`", len(own), len(part.text), len(part.text.split())])
         titles.append([f"`{split}`", ", ".join(map(title, own))])
     different = len(set(load("train").text))
@@ -157,7 +157,7 @@ def work_tables(
 
 
 def shakespeare_tables() -> dict[str, str]:
-    hamlet = next(play for play in load_shakespeare("train").plays if play.title == "Hamlet")
+    hamlet = next(play for play in load_shakespeare("train").works if play.title == "Hamlet")
     start = hamlet.text.index("HAMLET:\nTo be, or not to be")
     excerpt = "\n".join(hamlet.text[start:].splitlines()[:8])
     tables = work_tables("shakespeare", "plays", load_shakespeare, lambda play: f"*{play.title}*")
@@ -165,7 +165,7 @@ def shakespeare_tables() -> dict[str, str]:
 
 
 def austen_tables() -> dict[str, str]:
-    emma = next(novel for novel in load_austen("train").novels if novel.title == "Emma")
+    emma = next(novel for novel in load_austen("train").works if novel.title == "Emma")
     excerpt = textwrap.fill(emma.text.split("\n\n")[3], 100)
     tables = work_tables("austen", "novels", load_austen, lambda novel: f"*{novel.title}* ({novel.year})")
     return {"excerpt": f"```text\n{excerpt}\n```", **tables}

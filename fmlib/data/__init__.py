@@ -1,11 +1,12 @@
 """The data of the book: embedded, checked, in fixed splits."""
 
 from fmlib.data._store import DataError
-from fmlib.data.austen import Novel, Novels, load_austen
+from fmlib.data.austen import Novel, load_austen
 from fmlib.data.emoji import Drawings, EmojiRecord, load_emoji
 from fmlib.data.fashion_mnist import Pictures, load_fashion_mnist
 from fmlib.data.instructions import Instruction, load_instructions
-from fmlib.data.shakespeare import Play, Text, load_shakespeare
+from fmlib.data.shakespeare import Play, load_shakespeare
+from fmlib.data.works import Text
 
 __all__ = [
     "DataError",
@@ -13,7 +14,6 @@ __all__ = [
     "EmojiRecord",
     "Instruction",
     "Novel",
-    "Novels",
     "Pictures",
     "Play",
     "Text",

@@ -19,12 +19,12 @@ def splits():
 
 @pytest.fixture(scope="module")
 def novels(splits):
-    return [novel for part in splits.values() for novel in part.novels]
+    return [novel for part in splits.values() for novel in part.works]
 
 
 def test_all_six_novels_are_there_each_in_one_split(splits, novels):
     assert len({novel.title for novel in novels}) == len(novels) == 6
-    assert [len(part.novels) for part in splits.values()] == [4, 1, 1]
+    assert [len(part.works) for part in splits.values()] == [4, 1, 1]
 
 
 def test_no_novel_shares_paragraphs_with_another(novels):
@@ -78,8 +78,8 @@ def test_notes_of_later_editors_are_gone(novels):
 
 def test_the_text_of_a_split_is_its_novels_in_the_order_of_their_years(splits):
     for part in splits.values():
-        assert part.text == "\n\n".join(novel.text for novel in part.novels)
-        years = [novel.year for novel in part.novels]
+        assert part.text == "\n\n".join(novel.text for novel in part.works)
+        years = [novel.year for novel in part.works]
         assert years == sorted(years)
 
 

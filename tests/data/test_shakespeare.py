@@ -18,7 +18,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def plays(splits):
-    return [play for part in splits.values() for play in part.plays]
+    return [play for part in splits.values() for play in part.works]
 
 
 def test_all_38_plays_are_there_each_in_one_split(plays):
@@ -43,7 +43,7 @@ def test_validation_and_test_have_about_a_twentieth_each(splits, split, low, hig
 
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_held_out_plays_are_a_comedy_a_history_and_a_tragedy(splits, split):
-    assert sorted(play.genre for play in splits[split].plays) == ["comedies", "histories", "tragedies"]
+    assert sorted(play.genre for play in splits[split].works) == ["comedies", "histories", "tragedies"]
 
 
 def test_there_are_about_five_million_characters(plays):
@@ -87,8 +87,8 @@ def test_speakers_stand_on_their_own_line(plays):
 
 def test_the_text_of_a_split_is_its_plays_in_order(splits):
     for part in splits.values():
-        assert part.text == "\n\n".join(play.text for play in part.plays)
-        assert [play.title for play in part.plays] == sorted(play.title for play in part.plays)
+        assert part.text == "\n\n".join(play.text for play in part.works)
+        assert [play.title for play in part.works] == sorted(play.title for play in part.works)
 
 
 @pytest.mark.parametrize("split", ["dev", "all", ""])

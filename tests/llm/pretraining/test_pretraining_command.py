@@ -24,7 +24,7 @@ SMALL += ["--held-out-tokens", "200"]
 @pytest.fixture
 def text(tmp_path):
     path = tmp_path / "play.txt"
-    path.write_text(load_shakespeare("validation").plays[0].text[:30_000])
+    path.write_text(load_shakespeare("validation").works[0].text[:30_000])
     return path
 
 

@@ -12,7 +12,7 @@ from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.training.batches import TextBatches
 
-PLAY = load_shakespeare("validation").plays[0].text
+PLAY = load_shakespeare("validation").works[0].text
 END = "<|endoftext|>"
 # Merges of line ends and spaces, so that a wrong cut between them would show.
 BPE = BPETokenizer.train("a\n\n\nb \n \n c\r\n\r\nd 's \n\n\n" * 50 + PLAY[:20_000], 420, (END,))
