@@ -3,16 +3,13 @@
     python tools/notebooks.py run notebooks/self_supervised/02_contrastive.ipynb --scale cpu
     python tools/notebooks.py stale
 
-A stamp in the notebook's metadata, ``fmlib: {source, scale, device, seconds, date, peak_mb, rooms}``, says what produced the
-stored outputs. `source` is a hash of the code cells and of the chapter modules that they import; `rooms` has a hash of each
-shared module, so that `stale` can tell what a change in one of them may have changed.
+A stamp in the notebook's metadata, ``fmlib: {source, scale, device, seconds, date, peak_mb}``, says what produced the
+stored outputs. `source` is a hash of the code cells and of the functions of fmlib behind them, see `tools/stamps.py`.
 """
 
 import argparse
-import ast
 import base64
 import datetime
-import hashlib
 import io
 import json
 import os
@@ -23,6 +20,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import stamps
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
@@ -31,7 +29,6 @@ from fmlib._files import atomic_write_text
 from fmlib.results import ledger
 
 ROOT = Path(__file__).resolve().parent.parent
-CHAPTERS = ("self_supervised", "llm", "vision", "finetuning")
 ENVIRONMENT = {"PYTHONHASHSEED": "0"}
 ASK = """
 import json as _json, sys as _sys
@@ -52,86 +49,14 @@ def notebooks() -> list[Path]:
     return sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
 
-def without_docstrings(source: str) -> str:
-    """Python source as a syntax tree, without docstrings and comments: what decides a result."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:] or [ast.Pass()]
-    return ast.dump(tree)
-
-
-def imported(source: str) -> set[str]:
-    """Names of the fmlib modules that a piece of Python imports (``fmlib.a.b``)."""
-    found: set[str] = set()
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            found |= {a.name for a in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
-    return {name for name in found if name.split(".")[0] == "fmlib" and module_file(name)}
-
-
-def module_file(name: str) -> Path | None:
-    """The file of an fmlib module, or None."""
-    base = ROOT.joinpath(*name.split("."))
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
-NOT_CODE = ("%", "!", "REPOSITORY =")  # IPython's own lines, and an address that decides no result
-
-
-def code(notebook: nbformat.NotebookNode) -> list[str]:
-    """The code cells, without lines that decide no result."""
-    cells = ["".join(c.source) for c in notebook.cells if c.cell_type == "code"]
-    return [
-        "\n".join("" if line.lstrip().startswith(NOT_CODE) else line for line in c.split("\n")) for c in cells
-    ]
-
-
-def dependencies(notebook: nbformat.NotebookNode) -> tuple[set[str], set[str]]:
-    """Names of the chapter modules and of the shared modules behind a notebook, through all imports."""
-    waiting, seen = set().union(*(imported(c) for c in code(notebook))), set()
-    while waiting:
-        name = waiting.pop()
-        if name not in seen:
-            seen.add(name)
-            waiting |= imported(module_file(name).read_text(encoding="utf-8"))
-    chapter = {n for n in seen if len(n.split(".")) > 1 and n.split(".")[1] in CHAPTERS}
-    return chapter, seen - chapter
-
-
-def fingerprint(parts: list[str]) -> str:
-    """SHA-256 of some texts, in order."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(hashlib.sha256(part.encode()).digest())
-    return digest.hexdigest()
+def cells(notebook: nbformat.NotebookNode) -> list[str]:
+    """The sources of the code cells."""
+    return ["".join(c.source) for c in notebook.cells if c.cell_type == "code"]
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
     """What the stamp's `source` must be for the outputs to be up to date."""
-    modules = [module_file(n).read_text(encoding="utf-8") for n in sorted(dependencies(notebook)[0])]
-    return fingerprint(
-        [ast.dump(ast.parse(c)) for c in code(notebook)] + [without_docstrings(m) for m in modules]
-    )
-
-
-def room_hashes(notebook: nbformat.NotebookNode) -> dict[str, str]:
-    """Shared module -> a short hash of it."""
-    names = sorted(dependencies(notebook)[1])
-    return {
-        n: fingerprint([without_docstrings(module_file(n).read_text(encoding="utf-8"))])[:12] for n in names
-    }
+    return stamps.source_hash(cells(notebook), stamps.Package(ROOT))
 
 
 def settle_stream(text: str) -> str:
@@ -220,7 +145,6 @@ def run(path: Path, scale: str, store: bool = True) -> dict:
         "seconds": round(seconds),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "peak_mb": asked["peak_mb"],
-        "rooms": room_hashes(notebook),
     }
     notebook.metadata["fmlib"] = stamp
     if store:
@@ -243,14 +167,7 @@ def stale() -> list[str]:
         if not stamp:
             lines.append(f"{name}: never executed")
         elif stamp["source"] != source_hash(notebook):
-            lines.append(f"{name}: its code or its chapter's modules changed")
-        else:
-            now = room_hashes(notebook)
-            changed = sorted(
-                n for n in now.keys() | stamp["rooms"].keys() if now.get(n) != stamp["rooms"].get(n)
-            )
-            if changed:
-                lines.append(f"{name}: shared modules changed ({', '.join(changed)}), results may differ")
+            lines.append(f"{name}: a cell or a function behind it changed")
     return lines
 
 
