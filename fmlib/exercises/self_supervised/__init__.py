@@ -1,25 +1,9 @@
-"""Exercises of the self-supervised chapter, in the order of its lessons.
+"""Exercises of the self-supervised chapter, in the order of its lessons."""
 
-In each file an exercise stands together: a plain right answer, from which most mistakes are made by changing a
-line (`slips`); what its cases are made of; then the exercise itself. The reference is the library's function.
-"""
+from fmlib.exercises.self_supervised import contrastive
 
-from fmlib.exercises.self_supervised.contrastive.bug_hunt import CONTRASTIVE_STEP
-from fmlib.exercises.self_supervised.contrastive.moco import INFO_NCE
-from fmlib.exercises.self_supervised.contrastive.momentum import MOMENTUM_UPDATE
-from fmlib.exercises.self_supervised.contrastive.neighbors import KNN_PREDICT
-from fmlib.exercises.self_supervised.contrastive.questions import CONTRASTIVE, FIRST_LOSS
-from fmlib.exercises.self_supervised.contrastive.queue import ENQUEUE
-from fmlib.exercises.self_supervised.contrastive.simclr import NT_XENT, POSITIVE_INDICES
+LESSONS = (contrastive,)
 
-EXERCISES = (
-    POSITIVE_INDICES,
-    NT_XENT,
-    CONTRASTIVE_STEP,
-    INFO_NCE,
-    ENQUEUE,
-    MOMENTUM_UPDATE,
-    KNN_PREDICT,
-)
-PREDICTIONS = (FIRST_LOSS,)
-QUIZZES = (CONTRASTIVE,)
+EXERCISES = tuple(item for lesson in LESSONS for item in lesson.EXERCISES)
+PREDICTIONS = tuple(item for lesson in LESSONS for item in lesson.PREDICTIONS)
+QUIZZES = tuple(item for lesson in LESSONS for item in lesson.QUIZZES)
