@@ -18,7 +18,47 @@ def step_seed(seed: int, step: int, process: int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-class ShuffledBatches:
+class Epochs:
+    """What goes through data epoch by epoch, in a new order each: which rows are a process's share of a step's batch.
+
+    There is no state: any step can be asked for again.
+
+    Args:
+        rows: of an epoch.
+        batch_size: rows of a batch over all processes; a rest that fills none is left out.
+        seed: of the orders.
+        what: the rows are, for the message.
+
+    Raises:
+        ValueError: a batch larger than the data, or one that the processes cannot share evenly.
+    """
+
+    def __init__(self, rows: int, batch_size: int, seed: int, what: str) -> None:
+        if not 1 <= batch_size <= rows:
+            raise ValueError(f"batch_size is {batch_size}: expected 1 to {rows}, {what}")
+        if batch_size % process_count():
+            raise ValueError(
+                f"batch_size is {batch_size}: expected a multiple of {process_count()} processes"
+            )
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self._epoch: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def order(self, generator: torch.Generator) -> Int64[Tensor, "rows"]:
+        """The rows of an epoch in the order in which they come."""
+        return torch.randperm(self.rows, generator=generator)
+
+    def share(self, step: int) -> Int64[Tensor, "share"]:
+        """The rows of a step's batch that are this process's."""
+        epoch, position = divmod(step, self.rows // self.batch_size)
+        if self._epoch[0] != epoch:
+            own = torch.Generator().manual_seed(step_seed(self.seed, epoch, process=0))
+            self._epoch = (epoch, self.order(own))
+        share = self.batch_size // process_count()
+        begin = position * self.batch_size + process_index() * share
+        return self._epoch[1][begin : begin + share]
+
+
+class ShuffledBatches(Epochs):
     """Batches from tensors that fit in memory, each row once an epoch, in a new order each epoch.
 
     Call it with a step to get that step's batch: there is no state, so any step can be asked for again.
@@ -36,32 +76,17 @@ class ShuffledBatches:
     def __init__(self, *tensors: Tensor, batch_size: int, seed: int = 0) -> None:
         if not tensors or len({len(t) for t in tensors}) != 1:
             raise ValueError(f"tensors have {[len(t) for t in tensors]} rows: expected equal numbers")
-        if not 1 <= batch_size <= len(tensors[0]):
-            raise ValueError(
-                f"batch_size is {batch_size}: expected 1 to {len(tensors[0])}, the number of rows"
-            )
-        if batch_size % process_count():
-            raise ValueError(
-                f"batch_size is {batch_size}: expected a multiple of {process_count()} processes"
-            )
-        self.tensors, self.batch_size, self.seed = tensors, batch_size, seed
-        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        super().__init__(len(tensors[0]), batch_size, seed, "the number of rows")
+        self.tensors = tensors
 
     def __call__(self, step: int, generator: torch.Generator | None = None) -> Batch:
         """The batch of a step; the generator is not needed."""
-        a_epoch = len(self.tensors[0]) // self.batch_size
-        epoch, position = divmod(step, a_epoch)
-        if self._order[0] != epoch:
-            order = torch.Generator().manual_seed(step_seed(self.seed, epoch, process=0))
-            self._order = (epoch, torch.randperm(len(self.tensors[0]), generator=order))
-        rows = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
-        share = len(rows) // process_count()
-        rows = rows[process_index() * share : (process_index() + 1) * share]
+        rows = self.share(step)
         batch = tuple(t[rows] for t in self.tensors)
         return batch if len(batch) > 1 else batch[0]
 
 
-class TextBatches:
+class TextBatches(Epochs):
     """Batches of pieces of one long text; in an epoch every token but the edges' is a target once.
 
     A piece of `length` tokens asks length - 1 questions, "what comes next?", so pieces overlap by one token: the last one
@@ -89,35 +114,27 @@ class TextBatches:
 
     def __init__(self, tokens: Integer[Tensor, "text"], length: int, batch_size: int, seed: int = 0) -> None:
         check_text(tokens, length)
-        self.tokens, self.length, self.batch_size, self.seed = tokens, length, batch_size, seed
+        self.tokens, self.length = tokens, length
         self._stride = length - 1
         self._cuts = min(self._stride, len(tokens) - length + 1)  # how many first tokens an epoch may have
-        self.pieces = (
-            len(tokens) - length - (self._cuts - 1)
-        ) // self._stride + 1  # of an epoch, however it is cut
-        if not 1 <= batch_size <= self.pieces:
-            raise ValueError(
-                f"batch_size is {batch_size}: expected 1 to {self.pieces}, since {len(tokens)} tokens give "
-                f"{self.pieces} pieces of {length}"
-            )
-        if batch_size % process_count():
-            raise ValueError(
-                f"batch_size is {batch_size}: expected a multiple of {process_count()} processes"
-            )
-        self._epoch: tuple[int, Tensor] = (-1, torch.empty(0))
+        pieces = (len(tokens) - length - (self._cuts - 1)) // self._stride + 1  # however the epoch is cut
+        super().__init__(
+            pieces, batch_size, seed, f"since {len(tokens)} tokens give {pieces} pieces of {length}"
+        )
+
+    @property
+    def pieces(self) -> int:
+        """How many an epoch has."""
+        return self.rows
+
+    def order(self, generator: torch.Generator) -> Int64[Tensor, "rows"]:
+        """Where the pieces of an epoch begin, in the order in which they come."""
+        first = int(torch.randint(self._cuts, (), generator=generator))
+        return first + self._stride * super().order(generator)
 
     def __call__(self, step: int, generator: torch.Generator | None = None) -> Int64[Tensor, "batch length"]:
         """The batch of a step; the generator is not needed."""
-        epoch, position = divmod(step, self.pieces // self.batch_size)
-        if self._epoch[0] != epoch:
-            own = torch.Generator().manual_seed(step_seed(self.seed, epoch, process=0))
-            first = int(torch.randint(self._cuts, (), generator=own))
-            order = torch.randperm(self.pieces, generator=own)
-            self._epoch = (epoch, first + self._stride * order)
-        share = self.batch_size // process_count()
-        begin = position * self.batch_size + process_index() * share
-        starts = self._epoch[1][begin : begin + share]
-        return self.tokens[starts[:, None] + torch.arange(self.length)].long()
+        return self.tokens[self.share(step)[:, None] + torch.arange(self.length)].long()
 
 
 def consecutive_pieces(tokens: Integer[Tensor, "text"], length: int) -> Int64[Tensor, "pieces length"]:
