@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import EXACT, our_model, random_text, same_gradients, their_model
 
 from fmlib.llm.family.bert import Bert, BertConfig, load_bert
 from fmlib.llm.family.bert_checkpoint import BERT_TABLE
@@ -12,9 +13,8 @@ from fmlib.llm.family.masking import choose_tokens, hide_tokens, mask_tokens
 from fmlib.llm.family.targets import target_loss
 from fmlib.llm.gpt.config import parameter_count
 from fmlib.nn.attention import attention_maps
-from fmlib.pretrained import CheckpointError, convert
+from fmlib.pretrained import CheckpointError
 
-EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {
     "vocab_size": 61,
     "max_position_embeddings": 20,
@@ -27,17 +27,13 @@ SIZES = {
 
 
 def text(batch=2, length=20, seed=0):
-    return torch.randint(1, 61, (batch, length), generator=torch.Generator().manual_seed(seed))
+    return random_text(batch, length, seed, first=1)
 
 
 def tiny(seed=0, **more):
     """A small BERT with weights large enough for every part to matter."""
-    torch.manual_seed(seed)
     sizes = {"vocab_size": 61, "max_length": 20, "layers": 3, "heads": 4, "dim": 24}
-    model = Bert(BertConfig(**(sizes | more))).double().eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    return model
+    return our_model(lambda: Bert(BertConfig(**(sizes | more))), seed)
 
 
 def padded():
@@ -57,12 +53,7 @@ def save_theirs(folder, **more):
     from transformers import BertConfig as TheirConfig
     from transformers import BertForMaskedLM
 
-    torch.manual_seed(1)
-    model = BertForMaskedLM(TheirConfig(**(SIZES | more))).eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    model.save_pretrained(folder)
-    return model.double()
+    return their_model(lambda: BertForMaskedLM(TheirConfig(**(SIZES | more))), folder)
 
 
 @pytest.fixture(scope="module")
@@ -97,11 +88,7 @@ def test_the_gradient_of_every_parameter_equals_transformers(pair):
     F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
     gradients = {name.removeprefix("bert."): p.grad for name, p in theirs.named_parameters()}
     gradients.pop("cls.predictions.decoder.bias", None)
-    expected = convert(gradients, BERT_TABLE)
-    mine = dict(ours.named_parameters())
-    assert set(expected) == set(mine)
-    for name, gradient in expected.items():
-        assert torch.allclose(mine[name].grad, gradient, **EXACT), name
+    same_gradients(ours, gradients, BERT_TABLE)
 
 
 def test_old_names_and_parts_for_other_tasks_load(pair, tmp_path):

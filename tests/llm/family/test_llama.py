@@ -5,7 +5,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import exact_transformers
+from oracle import (
+    EXACT,
+    our_model,
+    same_gradients,
+    same_with_a_cache,
+    same_with_left_padding,
+    their_model,
+)
+from oracle import random_text as text
 
 from fmlib.llm.family.llama import Llama, LlamaConfig, load_llama
 from fmlib.llm.family.llama_checkpoint import LLAMA_TABLE
@@ -23,9 +31,8 @@ from fmlib.llm.generation.sampling import Sampling
 from fmlib.llm.gpt.config import parameter_count
 from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.nn.attention import attention_maps
-from fmlib.pretrained import CheckpointError, convert
+from fmlib.pretrained import CheckpointError
 
-EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {
     "vocab_size": 61,
     "max_position_embeddings": 20,
@@ -48,16 +55,8 @@ KINDS = {
 
 def tiny(seed=0, **more):
     """A small LLaMA with weights large enough for every part to matter."""
-    torch.manual_seed(seed)
     sizes = {"vocab_size": 61, "max_length": 20, "layers": 3, "heads": 4, "key_heads": 2, "dim": 24}
-    model = Llama(LlamaConfig(**(sizes | more))).double().eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    return model
-
-
-def text(batch=2, length=20, seed=0):
-    return torch.randint(0, 61, (batch, length), generator=torch.Generator().manual_seed(seed))
+    return our_model(lambda: Llama(LlamaConfig(**(sizes | more))), seed)
 
 
 # ---- against transformers
@@ -67,12 +66,7 @@ def save_theirs(folder, **more):
     from transformers import LlamaConfig as TheirConfig
     from transformers import LlamaForCausalLM
 
-    torch.manual_seed(1)
-    model = LlamaForCausalLM(TheirConfig(**(SIZES | more))).eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    model.save_pretrained(folder)
-    return exact_transformers(model)
+    return their_model(lambda: LlamaForCausalLM(TheirConfig(**(SIZES | more))), folder)
 
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
@@ -95,11 +89,7 @@ def test_the_gradient_of_every_parameter_equals_transformers(pair):
     next_token_loss(ours(text()), text()).backward()
     logits = theirs(text()).logits
     F.cross_entropy(logits[:, :-1].flatten(0, 1), text()[:, 1:].flatten()).backward()
-    expected = convert({name: p.grad for name, p in theirs.named_parameters()}, LLAMA_TABLE)
-    mine = dict(ours.named_parameters())
-    assert set(expected) == set(mine)
-    for name, gradient in expected.items():
-        assert torch.allclose(mine[name].grad, gradient, **EXACT), name
+    same_gradients(ours, {name: p.grad for name, p in theirs.named_parameters()}, LLAMA_TABLE)
 
 
 def test_as_they_come_in_float32_the_logits_equal_too(tmp_path):
@@ -112,23 +102,12 @@ def test_as_they_come_in_float32_the_logits_equal_too(tmp_path):
 
 def test_cached_logits_equal_transformers(pair):
     theirs, ours, _ = pair
-    with torch.no_grad():
-        first = theirs(text()[:, :12], use_cache=True)
-        expected = theirs(text()[:, 12:], past_key_values=first.past_key_values).logits
-        cache = ours.make_cache(2)
-        ours(text()[:, :12], cache=cache)
-        assert torch.allclose(ours(text()[:, 12:], cache=cache), expected, **EXACT)
+    same_with_a_cache(ours, theirs)
 
 
 def test_left_padding_equals_transformers(pair):
     theirs, ours, _ = pair
-    real = torch.ones(2, 12, dtype=torch.bool)
-    real[0, :5] = False
-    positions = (real.cumsum(1) - 1).clamp(min=0)
-    tokens = text(length=12)
-    expected = theirs(tokens, attention_mask=real.long(), position_ids=positions).logits
-    got = ours(tokens, mask=real[:, None, None, :], positions=positions)
-    assert torch.allclose(got[real], expected[real], **EXACT)
+    same_with_left_padding(ours, theirs)
 
 
 def test_greedy_generation_equals_transformers(pair):

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import exact_transformers
+from oracle import EXACT, our_model, random_text, same_gradients, their_model
 
 from fmlib.llm.family.relative_bias import RelativeBias, distance_buckets
 from fmlib.llm.family.span_corruption import corrupt_spans, random_spans, span_corruption
@@ -16,9 +16,8 @@ from fmlib.llm.family.targets import target_loss
 from fmlib.llm.generation.decode import generate, pad_left
 from fmlib.llm.gpt.config import parameter_count
 from fmlib.nn.attention import attention_maps
-from fmlib.pretrained import CheckpointError, convert
+from fmlib.pretrained import CheckpointError
 
-EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {
     "vocab_size": 61,
     "d_model": 24,
@@ -37,16 +36,12 @@ KINDS = {"version 1.0": {}, "version 1.1": V1_1}
 
 def tiny(seed=0, **more):
     """A small T5 with weights large enough for every part to matter."""
-    torch.manual_seed(seed)
     sizes = {"vocab_size": 61, "max_length": 40, "layers": 2, "heads": 4, "dim": 24}
-    model = T5(T5Config(**(sizes | {"buckets": 8, "max_distance": 12} | more))).double().eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    return model
+    return our_model(lambda: T5(T5Config(**(sizes | {"buckets": 8, "max_distance": 12} | more))), seed)
 
 
 def text(batch=2, length=20, seed=0):
-    return torch.randint(1, 61, (batch, length), generator=torch.Generator().manual_seed(seed))
+    return random_text(batch, length, seed, first=1)
 
 
 def padded():
@@ -62,16 +57,14 @@ def save_theirs(folder, **more):
     from transformers import T5Config as TheirConfig
     from transformers import T5ForConditionalGeneration
 
-    torch.manual_seed(1)
-    model = T5ForConditionalGeneration(TheirConfig(**(SIZES | more))).eval()
-    if not more.get(
-        "tie_word_embeddings", True
-    ):  # a new one is tied in transformers 5, the published ones are not
-        model.lm_head.weight = torch.nn.Parameter(torch.empty(61, 24))
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    model.save_pretrained(folder)
-    return exact_transformers(model)
+    def make():
+        model = T5ForConditionalGeneration(TheirConfig(**(SIZES | more)))
+        if not more.get("tie_word_embeddings", True):
+            # a new one is tied in transformers 5, the published ones are not
+            model.lm_head.weight = torch.nn.Parameter(torch.empty(61, 24))
+        return model
+
+    return their_model(make, folder)
 
 
 @pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
@@ -117,11 +110,7 @@ def test_the_gradient_of_every_parameter_equals_transformers(pair):
     assert torch.equal(shift_right(targets), their_input)
     logits = theirs(input_ids=tokens, attention_mask=real.long(), decoder_input_ids=their_input).logits
     F.cross_entropy(logits.flatten(0, 1), targets.flatten()).backward()
-    expected = convert({name: p.grad for name, p in theirs.named_parameters()}, T5_TABLE)
-    mine = dict(ours.named_parameters())
-    assert set(expected) == set(mine)
-    for name, gradient in expected.items():
-        assert torch.allclose(mine[name].grad, gradient, **EXACT), name
+    same_gradients(ours, {name: p.grad for name, p in theirs.named_parameters()}, T5_TABLE)
 
 
 def test_what_it_writes_equals_transformers(pair):

@@ -6,6 +6,15 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import (
+    EXACT,
+    our_model,
+    same_gradients,
+    same_with_a_cache,
+    same_with_left_padding,
+    their_model,
+)
+from oracle import random_text as text
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -15,22 +24,13 @@ from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.nn.attention import attention_maps
 from fmlib.pretrained import CheckpointError
 
-EXACT = {"rtol": 0, "atol": 1e-10}
 SIZES = {"vocab_size": 61, "n_positions": 20, "n_embd": 24, "n_layer": 3, "n_head": 4}
 
 
 def tiny(seed=0, **more):
     """A small GPT with weights large enough for every part to matter."""
-    torch.manual_seed(seed)
     config = GPTConfig(**({"vocab_size": 61, "max_length": 20, "layers": 3, "heads": 4, "dim": 24} | more))
-    model = GPT(config).double().eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    return model
-
-
-def text(batch=2, length=20, seed=0):
-    return torch.randint(0, 61, (batch, length), generator=torch.Generator().manual_seed(seed))
+    return our_model(lambda: GPT(config), seed)
 
 
 # ---- against transformers
@@ -39,15 +39,10 @@ def text(batch=2, length=20, seed=0):
 def save_theirs(folder, max_shard_size="1GB", **more):
     from transformers import GPT2Config, GPT2LMHeadModel
 
-    torch.manual_seed(1)
     config = GPT2Config(
         **(SIZES | {"bos_token_id": 0, "eos_token_id": 0, "attn_implementation": "eager"} | more)
     )
-    model = GPT2LMHeadModel(config).eval()
-    for p in model.parameters():
-        torch.nn.init.normal_(p, std=0.3)
-    model.save_pretrained(folder, max_shard_size=max_shard_size)
-    return model.double()
+    return their_model(lambda: GPT2LMHeadModel(config), folder, max_shard_size=max_shard_size)
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +71,11 @@ def test_loss_and_the_gradient_of_every_parameter_equal_transformers(pair, tmp_p
     expected.backward()
     # The same names and transposes that bring weights over bring gradients over.
     from fmlib.llm.gpt.checkpoint import GPT2_TABLE
-    from fmlib.pretrained import convert
 
     gradients = {
         name.removeprefix("transformer."): p.grad for name, p in theirs.named_parameters() if p.requires_grad
     }
-    expected = convert(gradients, GPT2_TABLE)
-    mine = dict(ours.named_parameters())
-    assert set(expected) == set(mine)
-    for name, gradient in expected.items():
-        assert torch.allclose(mine[name].grad, gradient, **EXACT), name
+    same_gradients(ours, gradients, GPT2_TABLE)
 
 
 def test_attention_maps_equal_transformers(pair):
@@ -100,23 +90,12 @@ def test_attention_maps_equal_transformers(pair):
 
 def test_cached_logits_equal_transformers(pair):
     theirs, ours, _ = pair
-    with torch.no_grad():
-        first = theirs(text()[:, :12], use_cache=True)
-        expected = theirs(text()[:, 12:], past_key_values=first.past_key_values).logits
-        cache = ours.make_cache(2)
-        ours(text()[:, :12], cache=cache)
-        assert torch.allclose(ours(text()[:, 12:], cache=cache), expected, **EXACT)
+    same_with_a_cache(ours, theirs)
 
 
 def test_left_padding_equals_transformers(pair):
     theirs, ours, _ = pair
-    real = torch.ones(2, 12, dtype=torch.bool)
-    real[0, :5] = False
-    positions = (real.cumsum(1) - 1).clamp(min=0)
-    tokens = text(length=12)
-    expected = theirs(tokens, attention_mask=real.long(), position_ids=positions).logits
-    got = ours(tokens, mask=real[:, None, None, :], positions=positions)
-    assert torch.allclose(got[real], expected[real], **EXACT)
+    same_with_left_padding(ours, theirs)
 
 
 def test_a_checkpoint_in_several_files_loads(tmp_path):
