@@ -50,7 +50,7 @@ browser: $(READY)
 	@$(BIN)/python tools/browser.py
 
 test: book browser ## run every test; where torch sees CUDA the notebooks at scale gpu, too (TEST_SCALE=smoke|gpu: only that)
-	@$(BIN)/python tools/test.py $(if $(TEST_SCALE),--scale $(TEST_SCALE))
+	@$(BIN)/python tools/run_tests.py $(if $(TEST_SCALE),--scale $(TEST_SCALE))
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
 	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
