@@ -94,7 +94,7 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     alike.setdefault(parameter.flatten(1).shape, []).append(parameter)
             for same in alike.values():
-                self._step_together(same, **{name: group[name] for name in self.defaults})
+                self._step_together(same, group["lr"], group["momentum"], group["weight_decay"])
         return loss
 
     def _step_together(
