@@ -1,11 +1,12 @@
 """``python -m fmlib.llm``: train a small GPT on Shakespeare in about a minute, let it write, and say how good it is."""
 
+import argparse
 import sys
 
 import numpy as np
 
 from fmlib import scale
-from fmlib.commands import read_options
+from fmlib.commands import read_options, run
 from fmlib.data import load_shakespeare
 from fmlib.evaluate import bits_per_character
 from fmlib.examples import language_modeling_example
@@ -20,7 +21,10 @@ ORDER = 5  # of the n-grams beside it
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    given = read_options("fmlib.llm", __doc__, arguments)
+    return run("python -m fmlib.llm", lambda: _work(read_options("fmlib.llm", __doc__, arguments)))
+
+
+def _work(given: argparse.Namespace) -> int:
     say = sys.stdout.write
     say(f"A GPT on 32 plays of Shakespeare, {scale.describe()}\n")
     model, text = language_modeling_example(given.steps, given.seed)

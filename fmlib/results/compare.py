@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fmlib import scale
+from fmlib import commands, scale
 from fmlib._files import atomic_write_text
 from fmlib.results import ledger
 from fmlib.viz import HTML
@@ -71,7 +71,7 @@ def run(
     Args:
         what: name of the comparison.
         rows: only these.
-        again: forget what is done and compute it anew.
+        again: forget what is done and compute it anew. The ledger gets whole rows, but none of scale `smoke`.
         folder: where finished seeds are kept; ``runs/compare`` by default.
         say: told what happens.
 
@@ -83,9 +83,7 @@ def run(
     """
     comparison = load(what)
     chosen = list(comparison.rows) if rows is None else rows
-    unknown = [row for row in chosen if row not in comparison.rows]
-    if unknown:
-        raise ValueError(f"{what} has no row {unknown[0]!r}: expected some of {', '.join(comparison.rows)}")
+    _check_rows(what, comparison, chosen)
     keep = Path(folder or "runs/compare") / f"{what}-{scale.name()}-v{comparison.version}"
     whole: dict[str, dict] = {}
     for row in chosen:
@@ -93,7 +91,7 @@ def run(
         for seed in range(comparison.seeds):
             file = keep / f"{row}-{seed}.json"
             if file.exists() and not again:
-                done.append(json.loads(file.read_text()))
+                done.append(_kept(file))
                 say(f"{row}, seed {seed}: kept")
                 continue
             start = time.perf_counter()
@@ -112,9 +110,34 @@ def run(
             )
             for name in done[0]["numbers"]
         }
+        known = ledger.results(comparison.prefix + "/")
+        others = {known[name]["scale"] for name in entries if name in known} - {scale.name()}
         ledger.write(entries)
+        if scale.name() == "smoke" and not os.environ.get("FMLIB_LEDGER"):
+            say(f"{row}: not written into the ledger, since scale smoke shows no more than that it runs")
+        elif others:
+            say(f"{row}: the ledger had it at scale {' and '.join(sorted(others))}, now it is {scale.name()}")
         whole |= entries
     return whole
+
+
+def _check_rows(what: str, comparison: Comparison, rows: Sequence[str]) -> None:
+    unknown = [row for row in rows if row not in comparison.rows]
+    if unknown:
+        raise ValueError(f"{what} has no row {unknown[0]!r}: expected some of {', '.join(comparison.rows)}")
+
+
+def _kept(file: Path) -> dict:
+    """A finished seed.
+
+    Raises:
+        ValueError: it is damaged; names the file.
+    """
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return {name: found[name] for name in ("numbers", "seconds", "device")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file} is damaged ({error}): remove it, and that seed is computed anew") from error
 
 
 def table(
@@ -144,6 +167,10 @@ def table(
     if unknown:
         raise ValueError(f"live row {unknown[0]!r} is none of {', '.join(rows)}")
     known = ledger.results(comparison.prefix + "/")
+    every = [
+        known[n] for names in rows.values() for leaf in names if (n := f"{comparison.prefix}/{leaf}") in known
+    ]
+    mixed = len({entry["scale"] for entry in every}) > 1
     body, lines, used = [], [], []
     for title, names in rows.items():
         cells, told = [], []
@@ -153,8 +180,10 @@ def table(
             used += [entry] if entry else []
             cells.append(f'<td><span class="fmlib-cell" data-name="{name}">{shown}</span></td>')
             told.append(shown)
-        body.append(f'<tr><th scope="row">{title}</th>{"".join(cells)}</tr>')
-        lines.append(f"{title}: {', '.join(told)}")
+        found = [known[n] for leaf in names if (n := f"{comparison.prefix}/{leaf}") in known]
+        at = f" (scale {' and '.join(_different(found, 'scale'))})" if mixed and found else ""
+        body.append(f'<tr><th scope="row">{title}{at}</th>{"".join(cells)}</tr>')
+        lines.append(f"{title}{at}: {', '.join(told)}")
         if title in live:
             unit = comparison.unit
             told = ["" if value is None else ledger.format_number(value, unit) for value in live[title]]
@@ -164,8 +193,11 @@ def table(
     caption = f"{comparison.measured}; mean ± standard deviation"
     if used:
         minutes = sum({(e["seconds"], e["date"]): e["seconds"] for e in used}.values()) / 60
-        seeds, first = max(e["n"] for e in used), used[0]
-        caption += f" of {seeds} seeds, {minutes:.0f} minutes on {first['device']} at scale {first['scale']}"
+        seeds, scales = max(e["n"] for e in used), _different(used, "scale")
+        caption += (
+            f" of {seeds} seeds, {minutes:.0f} minutes on {' and '.join(_different(used, 'device'))} at "
+        )
+        caption += f"scales {' and '.join(scales)}, which do not compare" if mixed else f"scale {scales[0]}"
     head = "".join(f'<th scope="col">{title}</th>' for title in columns)
     markup = (
         f'<table class="fm-table"><caption>{caption}.</caption><thead><tr><td></td>{head}</tr></thead>'
@@ -174,8 +206,16 @@ def table(
     return HTML(markup, "\n".join([caption + ".", *lines]))
 
 
+def _different(entries: Sequence[dict], key: str) -> list[str]:
+    return list(dict.fromkeys(entry[key] for entry in entries))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
+    return commands.run("python -m fmlib.results.compare", lambda: _work(arguments))
+
+
+def _work(arguments: list[str] | None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m fmlib.results.compare", description=__doc__.splitlines()[0]
     )
@@ -185,11 +225,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rows", nargs="+", help="only these rows")
     parser.add_argument("--again", action="store_true", help="compute anew what is done already")
     given = parser.parse_args(arguments)
+    try:
+        scale.name()
+        for what in [given.what] if given.what else WHERE:
+            _check_rows(what, load(what), given.rows or ())
+    except (ValueError, RuntimeError) as error:
+        parser.error(str(error))
     for what in [given.what] if given.what else WHERE:
         try:
             run(what, given.rows, given.again, say=lambda line: print(line, flush=True))
-        except ValueError as error:
-            parser.error(str(error))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("what is done is kept: the same command goes on") from None
     return 0
 
 

@@ -19,6 +19,7 @@ from fmlib._files import atomic_write_text
 from fmlib.viz import HTML
 
 MIME = "application/vnd.fmlib.result+json"
+PACKAGE = Path(__file__).parent.parent
 _NAME = re.compile(r"[a-z0-9_]+(/[a-z0-9_]+)+")
 
 
@@ -117,38 +118,54 @@ def format_cell(entry: dict[str, Any]) -> str:
 
 
 def path() -> Path:
-    """Where the ledger lies: beside the book in a clone, inside the package once installed."""
+    """Where results are written: beside the book in a clone, else, once installed, under ``runs`` in the current folder.
+
+    The environment variable FMLIB_LEDGER names another file.
+    """
     given = os.environ.get("FMLIB_LEDGER")
     if given:
         return Path(given)
-    package = Path(__file__).parent.parent
-    beside = package.parent / "book" / "results.json"
-    return beside if beside.exists() else package / "results.json"
+    beside = PACKAGE.parent / "book" / "results.json"
+    return beside if beside.exists() else Path("runs/results.json")
 
 
 def results(prefix: str = "") -> dict[str, dict[str, Any]]:
-    """The entries whose names start with a prefix, by name.
+    """The entries whose names start with a prefix, by name; once installed, the book's with one's own over them.
 
     Raises:
         ValueError: the ledger is not JSON; names the file.
     """
-    where = path()
-    if not where.exists():
-        return {}
-    try:
-        entries = json.loads(where.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{where} is not JSON ({error}): restore it from version control") from error
+    own, entries = path(), {}
+    shipped = PACKAGE / "results.json"
+    for where in (shipped, own) if own == Path("runs/results.json") else (own,):
+        if where.exists():
+            entries |= _read(where)
     return {name: entries[name] for name in sorted(entries) if name.startswith(prefix)}
 
 
 def write(entries: dict[str, dict[str, Any]]) -> None:
-    """Put entries into the ledger, over what stands there under the same names."""
+    """Put entries into the ledger, over what stands there under the same names.
+
+    Those of scale `smoke`, which proves that something runs and no more, are left out, except where FMLIB_LEDGER names the
+    file.
+    """
     for name in entries:
         check_name(name)
-    merged = results() | entries
+    if not os.environ.get("FMLIB_LEDGER"):
+        entries = {name: entry for name, entry in entries.items() if entry["scale"] != "smoke"}
+    if not entries:
+        return
+    own = path()
+    merged = (_read(own) if own.exists() else {}) | entries
     text = json.dumps({name: merged[name] for name in sorted(merged)}, indent=1, ensure_ascii=False)
-    atomic_write_text(path(), text + "\n")
+    atomic_write_text(own, text + "\n")
+
+
+def _read(where: Path) -> dict[str, dict[str, Any]]:
+    try:
+        return json.loads(where.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{where} is not JSON ({error}): restore it from version control") from error
 
 
 def gather(cells: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -1,11 +1,12 @@
 """``python -m fmlib.self_supervised``: train a small SimCLR in about a minute and say how good its features are."""
 
+import argparse
 import sys
 
 import torch
 
 from fmlib import scale
-from fmlib.commands import read_options
+from fmlib.commands import read_options, run
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import linear_probe
 from fmlib.examples import contrastive_learning_example
@@ -13,7 +14,13 @@ from fmlib.examples import contrastive_learning_example
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    given = read_options("fmlib.self_supervised", __doc__, arguments)
+    return run(
+        "python -m fmlib.self_supervised",
+        lambda: _work(read_options("fmlib.self_supervised", __doc__, arguments)),
+    )
+
+
+def _work(given: argparse.Namespace) -> int:
     say = sys.stdout.write
     say(f"SimCLR on Fashion-MNIST without labels, {scale.describe()}\n")
     features, loss = contrastive_learning_example(given.steps, given.seed)

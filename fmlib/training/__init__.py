@@ -16,13 +16,14 @@ from fmlib.training.batches import ShuffledBatches, TextBatches, consecutive_pie
 from fmlib.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from fmlib.training.distributed import gather_rows
 from fmlib.training.ema import frozen_copy, momentum_update
-from fmlib.training.fit import TrainingError, fit
+from fmlib.training.fit import Counted, TrainingError, fit
 from fmlib.training.history import History
 from fmlib.training.optimizers import Muon, adamw, muon, orthogonalize
 from fmlib.training.schedules import check_schedule, cosine_schedule, linear_schedule
 
 __all__ = [
     "Checkpoint",
+    "Counted",
     "History",
     "Muon",
     "ShuffledBatches",

@@ -1,5 +1,6 @@
 """Optimizers for `fit`: AdamW, and Muon for the matrices with AdamW for the rest, as one."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -62,7 +63,7 @@ class Muon(torch.optim.Optimizer):
         weight_decay: share of the weights, times lr, that goes at each step.
 
     Raises:
-        ValueError: a parameter that is neither matrix nor kernel.
+        ValueError: a parameter that is neither matrix nor kernel, or a number out of range.
 
     Source: Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks"; the size of the steps and the
     decay are those of Liu et al. 2025, "Muon is Scalable for LLM Training", section 2.2.
@@ -77,6 +78,7 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.0,
     ) -> None:
+        check_numbers(lr=lr, weight_decay=weight_decay, momentum=momentum)
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         shapes = [tuple(p.shape) for group in self.param_groups for p in group["params"]]
         if vectors := [shape for shape in shapes if len(shape) < 2]:
@@ -92,7 +94,7 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     alike.setdefault(parameter.flatten(1).shape, []).append(parameter)
             for same in alike.values():
-                self._step_together(same, **{name: group[name] for name in self.defaults})
+                self._step_together(same, group["lr"], group["momentum"], group["weight_decay"])
         return loss
 
     def _step_together(
@@ -148,6 +150,48 @@ class JoinedOptimizer(torch.optim.Optimizer):
         self._share()
 
 
+def check_numbers(**numbers: float | tuple[float, ...]) -> None:
+    """Refuse a rate or a decay below 0, and a momentum outside [0, 1): rates, decays, momenta and betas by their names.
+
+    Raises:
+        ValueError: names the first that is out of range.
+    """
+    for name, value in numbers.items():
+        highest = 1.0 if name in ("momentum", "betas") else math.inf
+        for number in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(number, bool) or not isinstance(number, (int, float)) or not 0 <= number < highest:
+                told = "0 or more" if highest == math.inf else "shares in [0, 1)"
+                raise ValueError(f"{name} is {value!r}: expected {told}")
+
+
+def describe_optimizer(optimizer: torch.optim.Optimizer, rate: float) -> dict[str, Any]:
+    """Kind and numbers of an optimizer, ready for JSON: two that would go on differently are described differently.
+
+    Args:
+        optimizer: before its first step.
+        rate: the run's; the groups' rates are told as multiples of it.
+
+    Returns:
+        "optimizer" with the kind, and each number with its value, or with a list where groups of parameters differ.
+    """
+    parts = optimizer.parts if isinstance(optimizer, JoinedOptimizer) else [optimizer]
+    told: dict[str, Any] = {"optimizer": " + ".join(type(part).__name__ for part in parts)}
+    groups = [{k: v for k, v in g.items() if k not in _NO_NUMBERS} for g in optimizer.param_groups]
+    for group, whole in zip(groups, optimizer.param_groups, strict=True):
+        group["share_of_rate"] = float(group.pop("lr", rate)) / rate
+        group["parameters"] = sum(p.numel() for p in whole["params"])
+    for name in dict.fromkeys(name for group in groups for name in group):
+        values = [group.get(name) for group in groups]
+        values = [
+            float(v) if isinstance(v, Tensor) else list(v) if isinstance(v, tuple) else v for v in values
+        ]
+        told[name] = values[0] if all(v == values[0] for v in values) else values
+    return told
+
+
+# These change speed, not results.
+_NO_NUMBERS = {"params", "foreach", "fused", "capturable", "differentiable"}
+
 Maker = Callable[[Iterable[nn.Parameter]], torch.optim.Optimizer]  # what `fit` calls with what it trains
 
 
@@ -173,8 +217,12 @@ def adamw(
         model: not needed; here so that all makers are called alike.
         rate, weight_decay, betas: AdamW's.
 
+    Raises:
+        ValueError: a number out of range.
+
     Source: Loshchilov & Hutter 2019, "Decoupled Weight Decay Regularization".
     """
+    check_numbers(rate=rate, weight_decay=weight_decay, betas=betas)
     return lambda parameters: torch.optim.AdamW(_groups(parameters, weight_decay), lr=rate, betas=betas)
 
 
@@ -195,8 +243,12 @@ def muon(
         weight_decay: of matrices, kernels and embeddings.
         betas: AdamW's.
 
+    Raises:
+        ValueError: a number out of range.
+
     Source: see `Muon` and `adamw`.
     """
+    check_numbers(rate=rate, weight_decay=weight_decay, betas=betas)
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
 
     def make(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:

@@ -269,7 +269,16 @@ def test_step_seeds_differ_by_seed_step_and_process():
     [
         ({"steps": 0}, "steps"),
         ({"rate": -1.0}, "rate is -1.0"),
+        ({"rate": math.inf}, "rate is inf"),
         ({"warmup": 50}, "warmup is 50"),
+        ({"warmup": 1.5}, r"warmup is 1\.5: expected a whole number"),
+        ({"steps": 2.5}, r"steps is 2\.5: expected a whole number"),
+        ({"accumulate": 0}, "accumulate is 0: expected 1 or more"),
+        ({"measure_every": "often"}, "measure_every is 'often': expected a whole number"),
+        ({"seed": 2**64}, r"seed is 18446744073709551616: expected a whole number from 0 to 2\^63 - 1"),
+        ({"weight_decay": -1.0}, r"weight_decay is -1\.0: expected 0 or more"),
+        ({"weight_decay": math.nan}, "weight_decay is nan"),
+        ({"clip": math.nan}, "clip is nan"),
         ({"clip": 0.0}, "clip is 0.0"),
         ({"ema": 1.0}, "ema is 1.0"),
         ({"schedule": "polynomial"}, "schedule is 'polynomial': expected one of cosine, linear"),
@@ -304,9 +313,14 @@ def test_the_history_plots_itself():
     assert repr(History()) == "History(no steps)"
 
 
-def test_it_shows_a_bar_with_loss_and_rate(capsys):
+def test_it_shows_a_bar_on_a_terminal_and_none_in_a_pipe(capsys, monkeypatch):
     train(net(), steps=3, progress=True)
-    assert "3" in capsys.readouterr().out
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    train(net(), steps=3, progress=True)
+    out, err = capsys.readouterr()
+    assert "/3" in err
+    assert out == ""
 
 
 def test_products_in_bfloat16_learn_the_same_within_their_precision(monkeypatch):

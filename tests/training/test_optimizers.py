@@ -7,7 +7,7 @@ from torch import nn
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
 from fmlib.training.fit import fit
-from fmlib.training.optimizers import JoinedOptimizer, Muon, muon, orthogonalize
+from fmlib.training.optimizers import JoinedOptimizer, Muon, adamw, muon, orthogonalize
 
 
 def model():
@@ -170,3 +170,27 @@ def test_a_parameter_in_two_optimizers_is_refused():
 def test_a_model_of_vectors_only_needs_no_muon():
     norm = nn.LayerNorm(4)
     assert len(muon(norm, 0.1)(norm.parameters()).parts) == 1
+
+
+@pytest.mark.parametrize(
+    ("numbers", "says"),
+    [
+        ({"rate": -0.1}, r"rate is -0\.1: expected 0 or more"),
+        ({"rate": float("nan")}, "rate is nan: expected 0 or more"),
+        ({"rate": "fast"}, "rate is 'fast': expected 0 or more"),
+        ({"rate": 0.1, "weight_decay": -1}, "weight_decay is -1: expected 0 or more"),
+        ({"rate": 0.1, "betas": (0.9, 1.0)}, r"betas is \(0\.9, 1\.0\): expected shares in \[0, 1\)"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_at_once(numbers, says, refuses):
+    for make in (adamw, muon):
+        with refuses(ValueError, says):
+            make(model(), **numbers)
+
+
+def test_muons_own_numbers_are_checked(refuses):
+    weight = nn.Parameter(torch.zeros(2, 2))
+    with refuses(ValueError, "momentum is 1: expected shares in"):
+        Muon([weight], lr=0.1, momentum=1)
+    with refuses(ValueError, "weight_decay is -1: expected 0 or more"):
+        Muon([weight], lr=0.1, weight_decay=-1)

@@ -21,7 +21,7 @@ from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.tokens.saving import tokenizer_from_json, tokenizer_to_json
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.training.batches import ShuffledBatches, TextBatches
-from fmlib.training.fit import fit
+from fmlib.training.fit import Counted, Value, fit
 from fmlib.training.history import History
 
 INSTRUCTION, ANSWER, END = MARKS = ("<|instruction|>", "<|answer|>", "<|end|>")
@@ -181,15 +181,15 @@ def tune_on_instructions(
     def batches(step: int, generator: torch.Generator) -> tuple[Tensor, ...]:
         return examples(step) if pieces is None else (*examples(step), pieces(step))
 
-    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+    def loss(model: nn.Module, batch: tuple[Tensor, ...], generator: torch.Generator) -> Value:
         rows, counted, *old = batch
         length = int(counted.nonzero()[:, 1].max()) + 1  # no position is computed that is padding in all rows
         rows, counted = rows[:, :length], counted[:, :length]
         if prompts_too:
             done = (rows == ends).cumsum(dim=1)
             counted = (done == 0) | ((done == 1) & (rows == ends))
-        value = answer_loss(model(rows), rows, counted)
-        return value + sum(next_token_loss(model(text[:, :-1]), text) for text in old)
+        answered = Counted(answer_loss(model(rows), rows, counted), counted[:, 1:].sum())
+        return [answered, *(next_token_loss(model(text[:, :-1]), text) for text in old)]
 
     return fit(model, batches, loss, steps=steps, rate=rate, seed=seed, **options)
 

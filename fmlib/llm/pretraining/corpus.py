@@ -2,8 +2,10 @@
 
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -48,8 +50,9 @@ def prepare(
     held_out_tokens: int,
     tokenizer_characters: int,
     keep: bool = False,
+    say: Callable[[str], object] = lambda line: None,
 ) -> None:
-    """Train a tokenizer and write the token files, unless they are there already from the same text.
+    """Train a tokenizer and write the token files, unless they are there already from the same text, and whole.
 
     Args:
         stem: the files' names begin with it.
@@ -59,10 +62,12 @@ def prepare(
         held_out_tokens: how many tokens are kept for measuring, at most.
         tokenizer_characters: of the text's beginning that the tokenizer learns from.
         keep: a training run stands on the files: refuse to replace them.
+        say: told what is done.
 
     Raises:
         DataError: the data set cannot be had.
-        OSError, ValueError: the text cannot be read, is no text, or is too short for such a vocabulary.
+        OSError, ValueError: the text cannot be read, is no text, or is too short for such a vocabulary; or a run stands on
+            files that have changed.
     """
     with tempfile.TemporaryDirectory() as folder:
         train, validation = _texts(text, data, Path(folder))
@@ -74,27 +79,75 @@ def prepare(
             "tokenizer_characters": tokenizer_characters,
         }
         note = _file(stem, "corpus.json")
-        found = json.loads(note.read_text(encoding="utf-8")) if note.exists() else {}
-        if found == wanted:
+        found = read_note(note)
+        files = found.pop("files", {})
+        damaged = [name for name in files if _checksum(_file(stem, name)) != files[name]]
+        if found == wanted and files and not damaged:
             return
         if keep and found:
             told = [
                 f"{key} was {found.get(key)!r}, now {v!r}" for key, v in wanted.items() if found.get(key) != v
             ]
-            raise ValueError(f"{stem} is of another run: {'; '.join(told)}; give the same text and options")
+            if told:
+                raise ValueError(
+                    f"{stem} is of another run: {'; '.join(told)}; give the same text and options"
+                )
+            raise ValueError(
+                f"{_file(stem, (damaged or ['tokens'])[0])} is not what was written (its checksum differs): the run "
+                "cannot go on as it began; restore the file, or start again with another --checkpoint"
+            )
         note.unlink(missing_ok=True)  # what it spoke of is replaced now
         special = (END_OF_TEXT,) if data == "tinystories" else ()
         start = next(pieces_of_file(train, tokenizer_characters, special), "")
         if not start:
             raise ValueError(f"{train} is empty: expected a text")
-        tokenizer = BPETokenizer.train(start[:tokenizer_characters], vocab_size, special)
+        start = start[:tokenizer_characters]
+        say(f"learning a vocabulary of {vocab_size:,} tokens from {len(start):,} characters")
+        tokenizer = BPETokenizer.train(start, vocab_size, special, watch=_every(500, say, "{:,} tokens"))
         save_tokenizer(tokenizer, _file(stem, "tokenizer.json"))
+        say("writing the text as tokens")
         write_tokens(train, tokenizer, _file(stem, "tokens"), special_tokens=bool(special))
+        names = ["tokenizer.json", "tokens"]
         if validation is not None:
             write_tokens(validation, tokenizer, _file(stem, "held_out"), special_tokens=bool(special))
+            names.append("held_out")
         else:
             _file(stem, "held_out").unlink(missing_ok=True)
-        atomic_write_text(note, json.dumps(wanted) + "\n")
+        sums = {name: sha256(_file(stem, name)) for name in names}
+        atomic_write_text(note, json.dumps({**wanted, "files": sums}) + "\n")
+
+
+def read_note(path: Path) -> dict[str, Any]:
+    """What one of the small files beside a checkpoint says; nothing where it is missing.
+
+    Raises:
+        ValueError: it is damaged; names it.
+    """
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(
+            f"{path} is damaged ({error}): restore it, or remove it to have it made anew"
+        ) from error
+    if not isinstance(found, dict):
+        raise ValueError(
+            f"{path} is damaged (it holds no names): restore it, or remove it to have it made anew"
+        )
+    return found
+
+
+def _checksum(path: Path) -> str | None:
+    return sha256(path) if path.is_file() else None
+
+
+def _every(some: int, say: Callable[[str], object], line: str) -> Callable[[int], None]:
+    def watch(done: int) -> None:
+        if done % some == 0:
+            say(line.format(done))
+
+    return watch
 
 
 def load(stem: Path, held_out_tokens: int) -> Corpus:

@@ -4,10 +4,10 @@ A token file is a header of 4,096 bytes (JSON, padded with spaces) and then the 
 allows it, else 4. It is written under another name and moved into place when it is whole.
 """
 
+import codecs
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,13 +18,14 @@ import torch
 from jaxtyping import Integer
 from torch import Tensor
 
+from fmlib._files import atomic_file, sha256
 from fmlib.llm.tokens.characters import Tokenizer
 
 FORMAT = "fmlib-tokens-1"
 HEADER = 4096
 CHUNK = 1 << 20  # characters read at a time
 LONGEST = 1 << 26  # characters without a place to cut before we give up
-_CUT = regex.compile(r"\n(?=\S)")
+_CUTS = (regex.compile(r"(?r)\n(?=\S)"), regex.compile(r"(?r)\s(?=\S)"))  # both look from the end on
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ def write_tokens(
 ) -> TokenFile:
     """Tokenize a text file into a token file, with a few megabytes of memory however large it is.
 
-    The tokens are those of the whole text at once: it is cut before line ends only, where no token of the GPT-2 pattern,
-    of characters or of bytes crosses.
+    The tokens are those of the whole text at once: it is cut before the last white space in front of a word only, where no
+    token of the GPT-2 pattern, of characters or of bytes crosses.
 
     Args:
         text: a file in UTF-8.
@@ -104,39 +105,30 @@ def write_tokens(
 
     Raises:
         OSError: the text cannot be read, or the token file cannot be written.
-        ValueError: the text is empty or not UTF-8, or has no line end in 64 million characters.
+        ValueError: the text is empty or not UTF-8, or has no white space in 64 million characters.
     """
     path, text = Path(path), Path(text)
     dtype = "uint16" if tokenizer.vocab_size <= 1 << 16 else "uint32"
     count, characters, digest = 0, 0, hashlib.sha256()
     marks = tuple(getattr(tokenizer, "special_tokens", ())) if special_tokens else ()
     options = {"allowed_special": True} if marks else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(b" " * HEADER)
-            for piece in pieces_of_file(text, chunk, marks):
-                ids = np.asarray(tokenizer.encode(piece, **options), dtype="<" + _CODES[dtype])
-                file.write(ids.tobytes())
-                digest.update(ids.tobytes())
-                count += len(ids)
-                characters += len(piece)
-            if count == 0:
-                raise ValueError(f"{text} is empty: expected a text")
-            made = TokenFile(
-                path, count, characters, tokenizer.vocab_size, dtype, digest.hexdigest(), _sha256(text)
-            )
-            header = {"format": FORMAT, **asdict(made)}
-            del header["path"]
-            file.seek(0)
-            file.write(json.dumps(header).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with atomic_file(path) as file:
+        file.write(b" " * HEADER)
+        for piece in pieces_of_file(text, chunk, marks):
+            ids = np.asarray(tokenizer.encode(piece, **options), dtype="<" + _CODES[dtype])
+            file.write(ids.tobytes())
+            digest.update(ids.tobytes())
+            count += len(ids)
+            characters += len(piece)
+        if count == 0:
+            raise ValueError(f"{text} is empty: expected a text")
+        made = TokenFile(
+            path, count, characters, tokenizer.vocab_size, dtype, digest.hexdigest(), sha256(text)
+        )
+        header = {"format": FORMAT, **asdict(made)}
+        del header["path"]
+        file.seek(0)
+        file.write(json.dumps(header).encode())
     return made
 
 
@@ -169,15 +161,16 @@ def open_tokens(path: str | os.PathLike) -> TokenFile:
 def pieces_of_file(
     path: str | os.PathLike, chunk: int = CHUNK, special_tokens: tuple[str, ...] = ()
 ) -> Iterator[str]:
-    """A text file in pieces of about `chunk` characters, each but the first beginning with a line end.
+    """A text file in pieces of about `chunk` characters, each but the first beginning with white space.
 
-    A piece ends before a line end that is followed by something to see: there the pattern that cuts texts into words for
-    byte-pair encoding always cuts, so that the tokens of the pieces are the tokens of the text.
+    A piece ends before a line end that is followed by something to see or, where there is none, before any white space
+    that is: there the pattern that cuts texts into words for byte-pair encoding always cuts, so that the tokens of the
+    pieces are the tokens of the text.
 
     Args:
         path: in UTF-8; line ends stay as they are.
         chunk: characters, at least 1.
-        special_tokens: texts that end the run of white space before them; no cut is made right before one.
+        special_tokens: texts that end the run of white space before them; no cut is made in one or right before it.
 
     Raises:
         OSError: it cannot be read.
@@ -185,38 +178,54 @@ def pieces_of_file(
     """
     if chunk < 1:
         raise ValueError(f"chunk is {chunk}: expected 1 or more characters")
-    waiting = ""
+    # What comes after a possible special token must be seen whole, so the last few characters wait.
+    room = max((len(mark) for mark in special_tokens), default=0)
+    waiting, seen = "", 0  # up to `seen` there is no place to cut
     try:
         with open(path, encoding="utf-8", newline="") as file:
             while more := file.read(chunk):
-                # What comes after a possible special token must be seen whole, so the last few characters wait.
                 waiting += more
-                end = _last_cut(waiting, special_tokens)
+                end = _last_cut(waiting, seen, special_tokens)
                 if end:
                     yield waiting[:end]
-                    waiting = waiting[end:]
+                    waiting, seen = waiting[end:], 0
                 elif len(waiting) > max(LONGEST, 2 * chunk):
                     raise ValueError(
-                        f"{path} has no line end in {len(waiting):,} characters: break it into lines"
+                        f"{path} has no white space to cut at in {len(waiting):,} characters: break it into lines"
                     )
+                else:
+                    seen = max(0, len(waiting) - room - 1)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 ({error}): convert it, e.g. with iconv -t utf-8") from error
+        raise ValueError(
+            f"{path} is not UTF-8 {_where_not_utf8(path)}: convert it, e.g. with iconv -t utf-8"
+        ) from error
     if waiting:
         yield waiting
 
 
-def _last_cut(text: str, special_tokens: tuple[str, ...]) -> int:
-    """Where the last line end stands that a piece may end before; 0 if there is none."""
+def _last_cut(text: str, first: int, special_tokens: tuple[str, ...]) -> int:
+    """Where the last white space stands that a piece may end before, from `first` on; 0 if there is none."""
     room = max((len(mark) for mark in special_tokens), default=0)
-    end = len(text)
-    while (end := text.rfind("\n", 1, end)) > 0:
-        after = end + 1
-        whole = after + room <= len(text)
-        if whole and _CUT.match(text, end) and not text.startswith(special_tokens, after):
-            return end
+    for cut in _CUTS:
+        for found in cut.finditer(text, max(1, first)):
+            end, after = found.start(), found.end()
+            near = text[max(0, end - room + 1) : after + room]
+            if after + room <= len(text) and not any(mark in near for mark in special_tokens):
+                return end
     return 0
 
 
-def _sha256(path: Path) -> str:
+def _where_not_utf8(path: str | os.PathLike) -> str:
+    """The first byte of a file that is no part of a character, with its line."""
+    decoder, done, line = codecs.getincrementaldecoder("utf-8")(), 0, 1
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(1 << 20):
+            kept = len(decoder.getstate()[0])  # bytes of a character that began in the block before
+            try:
+                decoder.decode(block)
+            except UnicodeDecodeError as error:
+                line += block[: max(0, error.start - kept)].count(b"\n")
+                return f"at byte {done - kept + error.start + 1:,} (line {line:,})"
+            done += len(block)
+            line += block.count(b"\n")
+    return "at its end"

@@ -88,8 +88,9 @@ class Meter:
         self.step = self._marked_step = first
         self._first, self._mark, self._paused = first, 0.0, 0.0
 
-    def __call__(self, model: nn.Module, loss: Tensor) -> None:
-        """One step is done."""
+    def __call__(self, model: nn.Module, loss: Tensor | list[Tensor]) -> None:
+        """One step is done; with accumulation there are the losses of its micro-batches."""
+        loss = torch.stack(loss).mean() if isinstance(loss, list) else loss
         self.step += 1
         if self.step == self._first + 1:
             _mean(loss)  # wait until it really is

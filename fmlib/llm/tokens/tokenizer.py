@@ -5,7 +5,7 @@ All have `encode`, `decode`, `vocab_size` and `token_bytes`. What `encode` accep
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import regex
@@ -81,7 +81,12 @@ class BPETokenizer:
 
     @classmethod
     def train(
-        cls, text: str, vocab_size: int, special_tokens: Sequence[str] = (), pattern: str = GPT2_SPLIT
+        cls,
+        text: str,
+        vocab_size: int,
+        special_tokens: Sequence[str] = (),
+        pattern: str = GPT2_SPLIT,
+        watch: Callable[[int], object] = lambda learned: None,
     ) -> "BPETokenizer":
         """Learn the merges from a text.
 
@@ -89,6 +94,7 @@ class BPETokenizer:
             text: the more, the better; special tokens in it end a word and are not learned from.
             vocab_size: 256 bytes, the special tokens, and the rest is merges.
             special_tokens, pattern: as in the class.
+            watch: told after each merge how many have been learned.
 
         Raises:
             ValueError: a vocabulary too small for bytes and special tokens, or too large for the text.
@@ -101,7 +107,7 @@ class BPETokenizer:
             )
         parts = cls((), special_tokens, pattern)._parts(text, allowed_special=True)
         words = Counter(word for part, special in parts if not special for word in split_words(part, pattern))
-        learned = learn_merges({utf8(word): count for word, count in words.items()}, merges)
+        learned = learn_merges({utf8(word): count for word, count in words.items()}, merges, watch=watch)
         return cls(learned, special_tokens, pattern)
 
     @classmethod

@@ -137,10 +137,10 @@ def train_moco(
         query, keys = model(*two_views(batch, recipe.augment, generator))
         return unwrap(model).loss(query, keys), keys
 
-    history = _fit(
-        model, images, loss, recipe, seed, after_step=lambda model, keys: model.update(keys), **options
-    )
-    return model, history
+    def enqueue(model: nn.Module, keys: Tensor | list[Tensor]) -> None:
+        model.update(torch.cat(keys) if isinstance(keys, list) else keys)  # a list when `fit` accumulates
+
+    return model, _fit(model, images, loss, recipe, seed, after_step=enqueue, **options)
 
 
 def train_supervised(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from two_processes import in_two_processes
 
 from fmlib.data import load_shakespeare
@@ -173,6 +173,11 @@ def test_accelerate_launch_runs_it(text, tmp_path, capsys):
         (("--dropout", 1.5), "dropout is 1.5"),
         (("--checkpoint", "gpt.bin"), "expected a name that ends with .safetensors"),
         (("--text", "nowhere.txt"), "--text is nowhere.txt: there is no such file"),
+        (("--text", "."), "--text is .: this is a folder, expected a text file"),
+        (("--length", 1), "--length is 1: expected 2 or more"),
+        (("--accumulate", 0), "--accumulate is 0: expected 1 or more"),
+        (("--seed", 2**64), "--seed is 18446744073709551616: expected a whole number from 0 to 2^63 - 1"),
+        (("--seed", -1), "--seed is -1: expected a whole number"),
     ],
 )
 def test_bad_options_are_refused_before_any_work(text, tmp_path, capsys, more, message):
@@ -227,6 +232,182 @@ def test_what_is_no_text_is_refused_in_one_line(tmp_path, capsys, content, messa
     said = capsys.readouterr().err
     assert message in said
     assert said.count("\n") == 1  # no traceback
+
+
+# ---- what stops a run
+
+
+def refuses_to_go_on(run, capsys, *messages):
+    capsys.readouterr()
+    status = main([*run, "--resume"])
+    said = capsys.readouterr().err
+    assert status == 1
+    assert said.count("\n") == 1  # no traceback
+    assert all(message in said for message in messages), said
+
+
+def half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(place):
+    def flipped(path):
+        whole = bytearray(path.read_bytes())
+        whole[place] ^= 1
+        path.write_bytes(whole)
+
+    return flipped
+
+
+def header_gone(path):
+    save_file(load_file(path), path)
+
+
+def foreign(path):
+    save_file({"weight": torch.zeros(3)}, path, {"format": "fmlib-training-1", "state": "{}"})
+
+
+def list_in_it(path):
+    path.write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "messages"),
+    [
+        ("gpt.safetensors", half, ["gpt.safetensors is not a whole safetensors file", "start again"]),
+        ("gpt.safetensors", flip(20), ["gpt.safetensors"]),
+        ("gpt.safetensors", flip(-5), ["gpt.safetensors is damaged", "checksum differs"]),
+        ("gpt.safetensors", header_gone, ["gpt.safetensors has format None: expected"]),
+        ("gpt.safetensors", foreign, ["gpt.safetensors has format 'fmlib-training-1'"]),
+        ("gpt.run.json", half, ["gpt.run.json is damaged"]),
+        ("gpt.run.json", list_in_it, ["gpt.run.json is damaged"]),
+        ("gpt.corpus.json", half, ["gpt.corpus.json is damaged"]),
+        ("gpt.corpus.json", list_in_it, ["gpt.corpus.json is damaged"]),
+        ("gpt.tokens", flip(5000), ["gpt.tokens is not what was written", "--checkpoint"]),
+        ("gpt.tokens", flip(40), ["gpt.tokens is not what was written"]),
+        ("gpt.tokenizer.json", flip(-9), ["gpt.tokenizer.json is not what was written"]),
+    ],
+)
+def test_a_run_on_damaged_files_is_refused_in_one_line(text, tmp_path, capsys, name, damage, messages):
+    run = options(text, tmp_path, "--steps", 2)
+    assert main(run) == 0
+    damage(tmp_path / name)
+    refuses_to_go_on(run, capsys, *messages)
+
+
+def test_a_checkpoint_of_another_run_without_its_note_is_refused(text, tmp_path, capsys):
+    assert main(options(text, tmp_path, "--steps", 2)) == 0
+    (tmp_path / "gpt.run.json").unlink()
+    refuses_to_go_on(options(text, tmp_path, "--steps", 2, "--rate", 0.5), capsys, "rate was 0.008, now 0.5")
+    (tmp_path / "gpt.run.json").unlink()
+    refuses_to_go_on(options(text, tmp_path, "--steps", 2, "--dim", 8), capsys, "does not fit GPT")
+
+
+def test_damaged_tokens_without_a_checkpoint_are_made_anew(text, tmp_path):
+    prepare = (text, None, 300, 200, 30_000)
+    corpus.prepare(tmp_path / "gpt", *prepare)
+    before = (tmp_path / "gpt.tokens").read_bytes()
+    flip(5000)(tmp_path / "gpt.tokens")
+    corpus.prepare(tmp_path / "gpt", *prepare)
+    assert (tmp_path / "gpt.tokens").read_bytes() == before
+
+
+def test_a_folder_is_no_checkpoint(text, tmp_path, capsys):
+    (tmp_path / "gpt.safetensors").mkdir()
+    with pytest.raises(SystemExit):
+        main(options(text, tmp_path, "--resume"))
+    assert "gpt.safetensors: this is a folder, expected a file" in capsys.readouterr().err
+
+
+def test_accumulated_batches_learn_what_one_large_batch_learns(text, tmp_path, capsys):
+    assert main(options(text, tmp_path / "one", "--steps", 4, "--batch-size", 8, "--optimizer", "adamw")) == 0
+    told = capsys.readouterr().out
+    more = ("--batch-size", 2, "--accumulate", 4, "--optimizer", "adamw")
+    assert main(options(text, tmp_path / "four", "--steps", 4, *more)) == 0
+    found = capsys.readouterr().out
+    one, four = (of_gradients(weights(tmp_path / name)) for name in ("one", "four"))
+    assert same(one, four, 1e-5)
+    loss = [
+        line.split("  ")[:2] for out in (told, found) for line in out.splitlines() if "step 4/4  loss" in line
+    ]
+    assert loss[0] == loss[1]
+    assert "512 tokens in 4 steps" in told
+    assert "512 tokens in 4 steps" in found
+
+
+def stops_at(step, error, monkeypatch):
+    """Something goes wrong in a step, as if from outside."""
+    own = Meter.__call__
+
+    def meter(self, model, loss):
+        own(self, model, loss)
+        if self.step == step:
+            error()
+
+    monkeypatch.setattr(Meter, "__call__", meter)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_writes_a_checkpoint_and_says_how_to_go_on(text, tmp_path, capsys, monkeypatch):
+    run = options(text, tmp_path / "run", "--steps", 12, "--dropout", 0.1)
+    with monkeypatch.context() as patch:
+        stops_at(5, lambda: os.kill(os.getpid(), signal.SIGINT), patch)
+        assert main(run) == 130
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "gpt.safetensors has the first 5 of 12 steps: the same command with --resume goes on" in said
+    assert main([*run, "--resume"]) == 0
+    assert main(options(text, tmp_path / "whole", "--steps", 12, "--dropout", 0.1)) == 0
+    assert same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_ctrl_c_before_the_first_step_ends_in_one_line(text, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(corpus, "prepare", stop)
+    assert main(options(text, tmp_path)) == 130
+    assert capsys.readouterr().err == "python -m fmlib.llm.pretrain: stopped\n"
+
+
+def test_a_full_disk_is_told_with_the_file_and_how_to_go_on(text, tmp_path, capsys, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    run = options(text, tmp_path, "--steps", 6, "--checkpoint-every", 2)
+    with monkeypatch.context() as patch:
+        stops_at(3, lambda: patch.setattr("os.fsync", full), patch)
+        assert main(run) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert f"No space left on device: {tmp_path}/gpt.safetensors; " in said
+    assert "has the first 2 of 6 steps: the same command with --resume goes on" in said
+    assert not list(tmp_path.glob(".*.part"))
+    assert main([*run, "--resume"]) == 0
+
+
+def test_going_on_writes_no_file_before_it_trains(text, tmp_path, monkeypatch):
+    run = options(text, tmp_path, "--steps", 2)
+    assert main(run) == 0
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert main([*run, "--resume"]) == 0  # all steps are done, so nothing is to be written at all
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="a pipe as posix has it")
+def test_a_closed_pipe_ends_it_without_a_traceback(text, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fmlib.llm.pretrain", *options(text, tmp_path, "--steps", 50, "--log-every", 1)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert "vocabulary" in process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 141
 
 
 def test_offline_tinystories_says_what_to_do(tmp_path, capsys, monkeypatch):

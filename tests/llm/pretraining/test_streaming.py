@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -146,7 +148,72 @@ def test_what_is_no_text_is_refused(tmp_path, content, message):
     assert not (tmp_path / "tokens").exists()
 
 
-def test_an_endless_line_is_refused(tmp_path, monkeypatch):
+def test_a_text_without_white_space_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("fmlib.llm.pretraining.streaming.LONGEST", 100)
-    with pytest.raises(ValueError, match="no line end in"):
-        write_tokens(written(tmp_path, "word " * 500), ByteTokenizer(), tmp_path / "tokens", chunk=50)
+    with pytest.raises(ValueError, match="no white space to cut at in"):
+        write_tokens(written(tmp_path, "word" * 500), ByteTokenizer(), tmp_path / "tokens", chunk=50)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n    return x + 1",
+        "\n\tif x:",
+        "words in one line that never ends ",
+        "\n \n  ",
+        "\u00a0\u2003indented\r\n ",
+    ],
+    ids=["spaces", "tabs", "one line", "blank lines", "other spaces"],
+)
+def test_lines_that_begin_with_white_space_are_cut_too(tmp_path, text):
+    text *= 400
+    pieces = list(pieces_of_file(written(tmp_path, text), chunk=200))
+    assert "".join(pieces) == text
+    assert max(len(piece) for piece in pieces) <= 500
+    assert [i for piece in pieces for i in BPE.encode(piece)] == BPE.encode(text)
+
+
+def test_what_has_been_searched_for_a_cut_is_not_searched_again(tmp_path, monkeypatch):
+    from fmlib.llm.pretraining import streaming
+
+    searched, own = [], streaming._last_cut
+    monkeypatch.setattr(
+        streaming,
+        "_last_cut",
+        lambda text, first, marks: searched.append(len(text) - first) or own(text, first, marks),
+    )
+    list(pieces_of_file(written(tmp_path, "x" * 20_000), chunk=100))
+    assert sum(searched) < 2 * 20_000
+
+
+@given(st.text(st.sampled_from("ab \n\t"), min_size=1, max_size=60), st.integers(min_value=1, max_value=20))
+def test_a_special_token_with_white_space_in_it_stays_whole(tmp_path_factory, text, chunk):
+    mark = "<| end\nof text |>"
+    tokenizer = BPETokenizer.train("a \n\n b \n a b\t\t" * 50, 262, (mark,))
+    text = text.replace("b", mark)
+    tokens = tmp_path_factory.mktemp("s") / "tokens"
+    made = write_tokens(written(tokens.parent, text), tokenizer, tokens, special_tokens=True, chunk=chunk)
+    assert made.tokens().tolist() == tokenizer.encode(text, allowed_special=True)
+
+
+@pytest.mark.parametrize("before", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 5])
+def test_where_a_text_is_not_utf8_is_told_as_the_files_byte_and_line(tmp_path, before):
+    start = ("é\n" * before).encode()[:before]  # so that a block may end within a character
+    start = start.decode(errors="ignore").encode()
+    (tmp_path / "text.txt").write_bytes(start + b"\xff" + b" and more")
+    with pytest.raises(
+        ValueError, match=rf"not UTF-8 at byte {len(start) + 1:,} \(line {start.count(10) + 1:,}\): convert"
+    ):
+        list(pieces_of_file(tmp_path / "text.txt"))
+
+
+def test_a_text_that_ends_within_a_character_is_refused(tmp_path):
+    (tmp_path / "text.txt").write_bytes("to bé".encode()[:-1])
+    with pytest.raises(ValueError, match="not UTF-8 at its end"):
+        list(pieces_of_file(tmp_path / "text.txt"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights as posix has them")
+def test_a_token_file_can_be_read_by_whom_a_new_file_can(tmp_path):
+    made = write_tokens(written(tmp_path, PLAY), ByteTokenizer(), tmp_path / "tokens")
+    assert made.path.stat().st_mode == (tmp_path / "text.txt").stat().st_mode

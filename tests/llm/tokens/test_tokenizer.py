@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 import tiktoken
 import tokenizers
+import torch
 import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,6 +214,37 @@ class TestTraining:
     def test_on_a_real_text_too(self):
         words = {w.encode(): n for w, n in Counter(bpe.split_words(SAMPLE)).items()}
         assert bpe.learn_merges(words, 120) == naive_merges(words, 120) == TOKENIZER.merges
+
+    @pytest.mark.parametrize("letters", ["ACGT", "a", "ab"])
+    def test_one_long_word_too(self, letters, generator):
+        drawn = torch.randint(len(letters), (300,), generator=generator)
+        words = {bytes(ord(letters[i]) for i in drawn): 3, letters.encode() * 20: 2}
+        assert bpe.learn_merges(words, 8) == naive_merges(words, 8)
+
+    def test_a_merge_touches_the_places_of_its_pair_and_no_others(self):
+        """The work is counted: of one long word, it must not grow with the number of merges."""
+        counted = []
+
+        class Counting(int):
+            def __eq__(self, other):
+                counted.append(1)
+                return int(self) == other
+
+            __hash__ = int.__hash__
+            __ne__ = int.__ne__
+
+        work = {}
+        for merges in (50, 400):
+            counted.clear()
+            drawn = torch.randint(4, (4000,), generator=torch.Generator().manual_seed(0)).tolist()
+            bpe.learn_merges({tuple(Counting(i) for i in drawn): 1}, merges)
+            work[merges] = len(counted)
+        assert work[400] < 3 * work[50]
+
+    def test_it_tells_how_far_it_is(self):
+        told = []
+        BPETokenizer.train("banana bandana", 256 + 7, watch=told.append)
+        assert told == [1, 2, 3, 4, 5, 6, 7]
 
     def test_the_example_of_the_textbook(self):
         # aaabdaaabac: aa is the most frequent pair, then the new token with a or ab (a tie: the smaller id), ...
