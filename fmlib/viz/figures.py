@@ -230,7 +230,8 @@ def plot_curves(
         axes.set_xticks(values, [f"{v:g}" for v in values])
         axes.minorticks_off()
     axes.set_title(title, wrap=True)
-    axes.set(xlabel=x, ylabel=y)
+    axes.set_ylabel(y, wrap=True)
+    axes.set(xlabel=x)
     axes.legend(frameon=False)
     return axes
 
@@ -266,8 +267,14 @@ def plot_points(
             axes.plot(i + 0.2, live[name], "D", ms=6, color=COLORS[1], label="just now")
             axes.legend(frameon=False)
     axes.set_title(title, wrap=True)
-    axes.set(ylabel=y, xlim=(-0.6, len(points) - 0.4))
-    axes.set_xticks(range(len(points)), list(points))
+    axes.set_ylabel(y, wrap=True)
+    axes.set(xlim=(-0.6, len(points) - 0.4))
+    room = (
+        axes.get_position().width * axes.figure.get_figwidth() / max(1, len(points))
+    )  # inches for each name
+    crowded = room < 0.09 * max(map(len, points), default=0)
+    turned = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axes.set_xticks(range(len(points)), list(points), **turned)
     axes.grid(visible=False, axis="x")
     return axes
 

@@ -204,7 +204,7 @@ def test_a_figure_opens_large_from_the_keyboard_and_by_a_tap_and_escape_closes_i
         assert large.get_attribute("alt") == figure.locator("img").get_attribute("alt")
         assert large.bounding_box()["width"] >= figure.locator("img").evaluate("(e) => e.naturalWidth")
         page.keyboard.press("Escape")
-        assert page.locator("dialog").count() == 0
+        large.wait_for(state="detached")
         assert page.evaluate("document.activeElement.className") == "fm-enlarge"
     page.close()
 
