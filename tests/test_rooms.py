@@ -255,6 +255,94 @@ def test_a_slider_refuses_what_does_not_fit(frames, labels, start):
         viz.html_slider(frames, labels, "x", labels, start)
 
 
+def test_a_figure_carries_its_words_to_the_notebook_and_the_page():
+    axes = viz.plot_curves(
+        {"a": ([1, 2], [3, 4])}, "It rises", "step", "loss (nats)", baselines={"chance": 2.0}
+    )
+    viz.describe(axes, "The loss  rises from 3\n to 4.")
+    data, metadata = axes.figure._repr_mimebundle_()
+    assert data["text/plain"] == "[figure: The loss rises from 3 to 4.]"
+    assert metadata["image/png"]["alt"] == "The loss rises from 3 to 4."
+    picture = Image.open(io.BytesIO(data["image/png"]))
+    assert picture.width == 490
+    assert metadata["image/png"]["least_width"] <= 358  # a phone of 390 pixels, less its margins
+
+
+def test_a_notebook_asks_the_figure_for_its_words():
+    from IPython.core.formatters import DisplayFormatter
+
+    figure, _ = viz.panels(2)
+    viz.describe(figure, "Two panels with nothing in them.")
+    data, metadata = DisplayFormatter().format(figure)
+    assert metadata["image/png"]["alt"] == "Two panels with nothing in them."
+    assert data["image/png"].startswith(b"\x89PNG")
+
+
+def test_panels_stand_one_below_the_other():
+    figure, axes = viz.panels(3, height=2.0, sharex=True)
+    assert tuple(figure.get_size_inches()) == (4.9, 6.0)
+    tops = [ax.get_position().y1 for ax in axes]
+    assert tops == sorted(tops, reverse=True)
+
+
+def test_words_must_count_the_panels_that_are_there():
+    axes = viz.heat_map(torch.rand(2, 2), "a map", label="weight")  # its color bar is no panel
+    with pytest.raises(ValueError, match="the words say 3 panels and the figure has 1"):
+        viz.describe(axes, "Three panels of weights.")
+    with pytest.raises(ValueError, match="expected a sentence"):
+        viz.describe(axes, "weights")
+
+
+def test_small_text_makes_a_figure_need_its_width():
+    figure, (axes,) = viz.panels(1)
+    axes.set_xticks([0], ["tiny"], fontsize=5.5)
+    assert viz.figures.least_width(figure) >= 490 * 11 / (5.5 * 100 / 72)
+
+
+def test_names_that_would_run_into_each_other_are_turned():
+    names = ("a", "b"), ("the queue of 4,096", "the queue of 64", "no queue at all", "another one")
+    turned = []
+    for some in names:
+        axes = viz.plot_points({name: (1.0, 0.1) for name in some}, "t", "y")
+        turned.append(axes.get_xticklabels()[0].get_rotation() != 0)
+    assert turned == [False, True]
+
+
+def test_frames_say_how_narrow_they_may_be_shown():
+    figure, (axes,) = viz.panels(1)
+    axes.set_title("one")
+    markup = viz.html_slider([figure], ["1"], "step", ["a title and nothing else"]).markup
+    assert 'style="--fm-least:353px"' in markup
+    assert 'style="--fm-least:0px"' in viz.html_slider([frame("red")], ["1"], "size", ["a red box"]).markup
+
+
+def documented(x: int) -> int:
+    """One line that says it.
+
+    Args:
+        x: a < b.
+    """
+    return x + 1
+
+
+def test_shown_source_has_one_line_of_docstring_and_the_rest_folded():
+    shown = viz.show_source(documented)
+    listing, _, folded = shown.markup.partition("<details>")
+    assert "One line that says it.&quot;" in listing.replace('"', "&quot;")
+    assert "Args:" not in listing
+    assert "x: a &lt; b." in folded
+    assert "Args:" in repr(shown)
+
+
+def test_shown_source_has_no_color_of_its_own_that_the_dark_would_hide():
+    markup = viz.show_source(documented).markup
+    listing = markup[markup.index("<pre>") : markup.index("</pre>")]
+    assert 'class="k"' in listing
+    assert "color" not in listing
+    assert "data-jp-theme-light" in markup  # JupyterLab's dark
+    assert "Copy" in markup
+
+
 def test_shown_source_is_the_source_that_runs():
     shown = viz.show_source(sha256)
     assert "def sha256" in repr(shown)

@@ -63,22 +63,6 @@ PACKAGES = (
         },
     ),
     Package(
-        "@jupyter-widgets/html-manager",
-        "1.0.15",
-        "BSD-3-Clause",
-        "book/static/vendor/widgets",
-        "shows stored ipywidgets without a kernel",
-        {"dist/embed.js": "", "dist/embed.js.LICENSE.txt": "", "dist/*.woff2": ""},
-    ),
-    Package(
-        "@fortawesome/fontawesome-free",
-        "5.15.4",
-        "(CC-BY-4.0 AND OFL-1.1 AND MIT)",
-        "book/static/vendor/fontawesome",
-        "the license of the icon fonts that the widget manager carries",
-        {"LICENSE.txt": ""},
-    ),
-    Package(
         "axe-core",
         "4.14.1",
         "MPL-2.0",
@@ -87,8 +71,6 @@ PACKAGES = (
         {"LICENSE": "", "LICENSE-3RD-PARTY.txt": "", "axe.min.js": ""},
     ),
 )
-# The widget manager's package has no license file: its text, from the same project, is kept beside this tool.
-EXTRA = {"book/static/vendor/widgets/LICENSE": ROOT / "tools/licenses/jupyter-widgets.txt"}
 
 
 def fetch(package: Package, workdir: Path) -> tuple[Path, str]:
@@ -162,10 +144,6 @@ def refresh() -> None:
                 "files": collect(package, source, staging),
             }
             print(f"{package.name} {package.version}: {len(manifest[package.name]['files'])} files")
-        for relative, source in EXTRA.items():
-            copy(source, staging / relative)
-            owner = next(p for p in PACKAGES if relative.startswith(p.folder + "/"))
-            manifest[owner.name]["files"][relative] = sha256(source)
         for package in PACKAGES:
             swap(staging / package.folder, ROOT / package.folder, Path(temporary))
     atomic_write_text(MANIFEST, json.dumps(manifest, indent=2, sort_keys=True) + "\n")

@@ -1,4 +1,4 @@
-"""The book's Sphinx extension: own assets only, notebook headers, and numbers from the ledger.
+"""The book's Sphinx extension: own assets only, notebooks as pages, citations, and numbers from the ledger.
 
 Each part is a module beside this one; here they are joined, and the repository's address is read once.
 """
@@ -15,6 +15,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tools")]
 
 import fmlib_assets  # noqa: E402
+import fmlib_citations  # noqa: E402
 import fmlib_lessons  # noqa: E402
 import fmlib_notebook  # noqa: E402
 import fmlib_pages  # noqa: E402
@@ -71,6 +72,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", use_repository, priority=400)
     app.connect("source-read", fill_in_address)
     fmlib_assets.setup(app)
+    fmlib_citations.setup(app)
     fmlib_notebook.setup(app, colab=COLAB, binder=BINDER)
     fmlib_pages.setup(app)
     fmlib_results.setup(app, ROOT)

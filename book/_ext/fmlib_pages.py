@@ -56,8 +56,24 @@ def keep_room_for_pictures(app: Sphinx, pagename: str, template: str, context: d
         )
 
 
+def frame_figures(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Each figure of a cell stands in a box of its own, which says how narrow it may be shown.
+
+    `fmlib.viz.describe` knows below which width a figure's smallest text would be under 11 pixels; of a figure without
+    it we assume labels of 8 points, which need its full width. On a phone the figure then scrolls inside its box.
+    """
+
+    def framed(tag: re.Match) -> str:
+        least = re.search(r"fm-least-(\d+)", tag[0]) or re.search(r'width="(\d+)"', tag[0])
+        return f'<div class="fm-figure" style="--fm-least:{least[1]}px"><div class="fm-scroll">{tag[0]}</div></div>'
+
+    if "body" in context:  # the outputs of cells are named by a hash of what is in them
+        context["body"] = re.sub(r'<img [^>]*_images/[0-9a-f]{64}\.\w+"[^>]*>', framed, context["body"])
+
+
 def setup(app: Sphinx) -> None:
     app.add_config_value("fmlib_description", "", "html")
     app.connect("html-page-context", add_description, priority=600)
     app.connect("html-page-context", mend_bibliography, priority=600)
     app.connect("html-page-context", keep_room_for_pictures, priority=600)
+    app.connect("html-page-context", frame_figures, priority=601)

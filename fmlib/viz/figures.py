@@ -1,9 +1,12 @@
 """Figures: pictures of pictures, curves, heat maps.
 
-They keep a light background of their own, so that they read the same on a dark page.
+They keep a light background of their own, so that they read the same on a dark page. They are as wide as a phone can show
+with text of 11 pixels or more; several panels stand one below the other. A figure carries the words that stand for it.
 """
 
 import io
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +22,11 @@ COLORS = (
     "#c2255c",
     "#5c5f66",
 )  # distinct without color vision, too
+WIDTH = 4.9  # inches of a figure: its text of 11 points is then 11 pixels high on a phone 390 pixels wide
+SMALLEST_TEXT = 11  # pixels, as shown
+_NUMBERS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 _STYLE = {
+    "figure.figsize": (WIDTH, 3.3),
     "figure.facecolor": "white",
     "axes.facecolor": "white",
     "axes.spines.top": False,
@@ -30,8 +37,10 @@ _STYLE = {
     "axes.titlesize": 11,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.labelsize": 10,
-    "font.size": 10,
+    "axes.labelsize": 11,
+    "font.size": 11,
+    "legend.handlelength": 1.4,
+    "legend.labelspacing": 0.3,
     "figure.dpi": 100,
     "savefig.dpi": 100,
     "savefig.facecolor": "white",
@@ -45,6 +54,62 @@ def use_style() -> None:
 
     mpl.rcParams.update(_STYLE)
     mpl.rcParams["axes.prop_cycle"] = mpl.cycler(color=COLORS)
+
+
+def panels(count: int, height: float = 2.6, **options: Any) -> tuple[Any, list[Any]]:
+    """A figure of several panels that a phone can show: one below the other.
+
+    Args:
+        count: of panels.
+        height: of each, in inches.
+        **options: further ones of `matplotlib.pyplot.subplots`, e.g. ``sharex=True``.
+
+    Returns:
+        The figure and its axes, from top to bottom.
+    """
+    import matplotlib.pyplot as plt
+
+    use_style()
+    figure, axes = plt.subplots(count, 1, figsize=(WIDTH, height * count), squeeze=False, **options)
+    return figure, list(axes[:, 0])
+
+
+def describe(figure: Any, words: str) -> None:
+    """Give a figure the words that stand for it wherever it cannot be seen; notebook and page take them from it.
+
+    Args:
+        figure: of matplotlib, or axes of it.
+        words: what it shows, in a sentence or two. Write them with the values that are drawn, so that both agree.
+
+    Raises:
+        ValueError: hardly any words, or another number of panels than there are.
+    """
+    figure = getattr(figure, "figure", figure)
+    words = " ".join(words.split())
+    if len(words) < 12:
+        raise ValueError(f"the figure is described as {words!r}: expected a sentence that says what it shows")
+    drawn = sum(not hasattr(axes, "_colorbar") for axes in figure.axes)
+    for number in re.findall(rf"\b(\d+|{'|'.join(_NUMBERS)}) panels\b", words.lower()):
+        said = int(number) if number.isdigit() else _NUMBERS.index(number)
+        if said != drawn:
+            raise ValueError(f"the words say {said} panels and the figure has {drawn}")
+
+    def bundle(include: Any = None, exclude: Any = None) -> tuple[dict, dict]:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+        about = {"alt": words, "least_width": least_width(figure)}
+        return {"image/png": buffer.getvalue(), "text/plain": f"[figure: {words}]"}, {"image/png": about}
+
+    figure._repr_mimebundle_ = bundle  # what a notebook asks first, also for figures that it shows by itself
+
+
+def least_width(figure: Any) -> int:
+    """The width in pixels at which a figure's smallest text is still 11 pixels high; less would be hard to read."""
+    from matplotlib.text import Text
+
+    width = figure.get_figwidth() * figure.dpi
+    sizes = [t.get_fontsize() for t in figure.findobj(Text) if t.get_visible() and t.get_text().strip()]
+    return math.ceil(width * SMALLEST_TEXT / (min(sizes) * figure.dpi / 72)) if sizes else 0
 
 
 def as_picture(image: Tensor) -> np.ndarray:
@@ -111,9 +176,9 @@ def picture_grid(
             if j < len(row):
                 ax.imshow(as_picture(row[j]), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             if columns and i == 0 and j < len(columns):
-                ax.set_title(columns[j], fontsize=8, fontweight="normal", loc="center")
+                ax.set_title(columns[j], fontsize=9, fontweight="normal", loc="center")
         if labels:
-            axes[i, 0].set_ylabel(labels[i], rotation=0, ha="right", va="center", fontsize=9)
+            axes[i, 0].set_ylabel(labels[i], rotation=0, ha="right", va="center", fontsize=10)
     if title:
         figure.suptitle(title, fontsize=11, fontweight="bold", x=0.01, ha="left")
     return figure
@@ -146,7 +211,7 @@ def plot_curves(
 
     use_style()
     if axes is None:
-        _, axes = plt.subplots(figsize=(6.4, 3.4))
+        _, axes = plt.subplots()
     markers = "osD^vP"
     for i, (name, (xs, ys)) in enumerate(curves.items()):
         color = COLORS[i % len(COLORS)]
@@ -164,8 +229,10 @@ def plot_curves(
         values = sorted({v for xs, _ in curves.values() for v in xs})
         axes.set_xticks(values, [f"{v:g}" for v in values])
         axes.minorticks_off()
-    axes.set(title=title, xlabel=x, ylabel=y)
-    axes.legend(frameon=False, fontsize=9)
+    axes.set_title(title, wrap=True)
+    axes.set_ylabel(y, wrap=True)
+    axes.set(xlabel=x)
+    axes.legend(frameon=False)
     return axes
 
 
@@ -192,15 +259,22 @@ def plot_points(
 
     use_style()
     if axes is None:
-        _, axes = plt.subplots(figsize=(7, 3))
+        _, axes = plt.subplots(figsize=(WIDTH, 3))
     for i, (mean, spread) in enumerate(points.values()):
         axes.errorbar(i, mean, yerr=spread, fmt="o", ms=6, color=COLORS[0], capsize=3)
     for i, name in enumerate(points):
         if name in (live or {}):
             axes.plot(i + 0.2, live[name], "D", ms=6, color=COLORS[1], label="just now")
-            axes.legend(frameon=False, fontsize=9)
-    axes.set(title=title, ylabel=y, xlim=(-0.6, len(points) - 0.4))
-    axes.set_xticks(range(len(points)), list(points))
+            axes.legend(frameon=False)
+    axes.set_title(title, wrap=True)
+    axes.set_ylabel(y, wrap=True)
+    axes.set(xlim=(-0.6, len(points) - 0.4))
+    room = (
+        axes.get_position().width * axes.figure.get_figwidth() / max(1, len(points))
+    )  # inches for each name
+    crowded = room < 0.09 * max(map(len, points), default=0)
+    turned = {"rotation": 25, "ha": "right", "rotation_mode": "anchor"} if crowded else {}
+    axes.set_xticks(range(len(points)), list(points), **turned)
     axes.grid(visible=False, axis="x")
     return axes
 
@@ -211,7 +285,7 @@ def plot_history(history: Any, axes: Any = None, label: str | None = None) -> An
 
     use_style()
     if axes is None:
-        _, axes = plt.subplots(figsize=(6.4, 2.8))
+        _, axes = plt.subplots(figsize=(WIDTH, 2.8))
     losses = np.asarray(history.loss)
     steps = np.arange(1, len(losses) + 1)
     (line,) = axes.plot(steps, losses, lw=0.6, alpha=0.3)
@@ -220,7 +294,7 @@ def plot_history(history: Any, axes: Any = None, label: str | None = None) -> An
     axes.plot(steps[window - 1 :], smooth, lw=1.8, color=line.get_color(), label=label)
     axes.set(title="Training loss", xlabel="step", ylabel="loss (nats)")
     if label:
-        axes.legend(frameon=False, fontsize=9)
+        axes.legend(frameon=False)
     return axes
 
 
@@ -248,7 +322,8 @@ def heat_map(
     image = axes.imshow(values.detach().cpu().numpy(), cmap="viridis", interpolation="nearest", **limits)
     axes.grid(False)
     axes.figure.colorbar(image, ax=axes, label=label)
-    axes.set(title=title, xlabel=x, ylabel=y)
+    axes.set_title(title, wrap=True)
+    axes.set(xlabel=x, ylabel=y)
     return axes
 
 

@@ -1,14 +1,17 @@
 """What a page shows without a kernel: HTML with a text beside it, a slider over figures, and source code."""
 
+import ast
 import base64
 import hashlib
 import html
 import inspect
 import io
+import re
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fmlib.viz.figures import figure_bytes
+from fmlib.viz.figures import figure_bytes, least_width
 
 
 class HTML:
@@ -54,6 +57,7 @@ def html_slider(
         )
     if not 0 <= start < len(frames):
         raise ValueError(f"start is {start}: expected 0 to {len(frames) - 1}")
+    least = max((least_width(f) for f in frames if not isinstance(f, bytes)), default=0)
     pictures = [f if isinstance(f, bytes) else figure_bytes(f, dpi=dpi) for f in frames]
     digest = hashlib.sha256(b"".join(pictures) + "|".join([name, *labels, *alts]).encode()).hexdigest()
     ident = f"fm-slider-{digest[:12]}"
@@ -67,8 +71,8 @@ def html_slider(
         for i, (s, label, a) in enumerate(zip(sources, labels, escaped, strict=True))
     )
     markup = f"""<figure class="fm-slider" id="{ident}" style="margin:0;max-width:{width}px">
-<img class="dark-light" src="{sources[start]}" alt="{escaped[start]}" width="{width}" height="{height}"
- style="max-width:100%;height:auto;display:block">
+<div class="fm-figure" style="--fm-least:{least}px"><div class="fm-scroll"><img class="dark-light" src="{sources[start]}"
+ alt="{escaped[start]}" width="{width}" height="{height}" style="max-width:100%;height:auto;display:block"></div></div>
 <figcaption style="min-height:2.2em"></figcaption><div hidden>{store}</div>
 <script>(()=>{{
 const box=document.getElementById("{ident}");if(!box||box.dataset.ready)return;box.dataset.ready="1";
@@ -90,8 +94,29 @@ def _script_string(text: str) -> str:
     return json.dumps(text).replace("<", "\\u003c")
 
 
+# Colors for light and dark of what is read, by the classes that Pygments gives: in JupyterLab and in Colab. The book has its
+# own, which come first there. Without any of them the source has the color of the text around it.
+_COLORS = """.fm-source{--k:#7a0f8f;--f:#0b5394;--s:#2a6b12;--n:#8a4100;--c:#5b626b}
+:is([data-jp-theme-light="false"],html[theme="dark"],html[data-theme="dark"])
+.fm-source{--k:#dba4f5;--f:#8fc7ff;--s:#a5d68b;--n:#f0b27a;--c:#a9b1bb}
+:where(.fm-source) :is(.k,.kn,.kc,.kd,.ow){color:var(--k)}:where(.fm-source) :is(.nf,.nc,.nd,.fm){color:var(--f)}
+:where(.fm-source) :is(.s1,.s2,.sd,.sa,.sf,.si,.se){color:var(--s)}:where(.fm-source) :is(.mi,.mf){color:var(--n)}
+:where(.fm-source) :is(.c1,.c){color:var(--c)}
+.fm-source pre{white-space:pre-wrap;overflow-wrap:anywhere;background:none;color:inherit;padding:.8em;margin:0;
+border:1px solid #8a8f98;border-radius:4px}
+.fm-source pre>span{display:block;padding-left:calc(var(--i,0)*1ch + 4ch);text-indent:calc(var(--i,0)*-1ch - 4ch)}"""
+# The book puts a button on every listing by itself.
+_COPY = """(()=>{for(const box of document.querySelectorAll('.fm-source:not([data-ready])')){box.dataset.ready='1';
+if(document.querySelector('script[src*="copybutton"]'))continue;const b=document.createElement('button');b.type='button';
+b.textContent='Copy';b.onclick=()=>navigator.clipboard.writeText(box.querySelector('pre').textContent)
+.then(()=>{b.textContent='Copied'},()=>{b.textContent='Not allowed here: select and copy'});
+box.querySelector('figcaption').append(' ',b)}})()"""
+
+
 def show_source(*objects: Callable | type) -> HTML:
     """The source of functions and classes as they run, from the package: what you read is what is executed.
+
+    Of each docstring stands the first line; all of it is folded below.
 
     Args:
         *objects: functions, methods or classes.
@@ -100,19 +125,52 @@ def show_source(*objects: Callable | type) -> HTML:
         TypeError: something without Python source.
     """
     try:
-        sources = [inspect.getsource(o) for o in objects]
+        sources = [textwrap.dedent(inspect.getsource(o)).rstrip() for o in objects]
     except (TypeError, OSError) as error:
         raise TypeError(f"no Python source for one of {objects}: expected functions or classes") from error
-    text = "\n\n".join(s.rstrip() for s in sources)
+    shortened = [_one_line_docstrings(source) for source in sources]
+    names = [f"{o.__module__}.{o.__qualname__}" for o in objects]
+    folded = "".join(
+        f"<p><code>{html.escape(name)}</code></p><pre>{html.escape(doc)}</pre>"
+        for _, docs in shortened
+        for name, doc in docs
+    )
+    if folded:
+        folded = (
+            f"<details><summary>What goes in, what comes out: the whole docstring</summary>{folded}</details>"
+        )
+    markup = (
+        f'<figure class="fm-source" style="margin:0"><style>{_COLORS}</style>'
+        f"<figcaption>From <code>{html.escape(', '.join(names))}</code></figcaption>"
+        f'<div class="highlight"><pre>{_highlighted(chr(10).join(text + chr(10) for text, _ in shortened))}</pre></div>'
+        f"{folded}<script>{_COPY}</script></figure>"
+    )
+    return HTML(markup, "\n\n".join(sources))
+
+
+def _one_line_docstrings(source: str) -> tuple[str, list[tuple[str, str]]]:
+    """The source with the first line of each docstring -> (it, the docstrings that were longer, by name)."""
+    lines, docs = source.split("\n"), []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+            continue
+        doc = ast.get_docstring(node)
+        if doc and "\n" in doc:
+            docs.append((node.name, doc))
+            first, last = node.body[0].lineno - 1, node.body[0].end_lineno
+            before, quote = re.match(r"""(.*?)(\"{3}|'{3})""", lines[first]).groups()
+            lines[first:last] = [before + quote + doc.split("\n")[0] + quote] + [None] * (last - first - 1)
+    return "\n".join(line for line in lines if line is not None), docs
+
+
+def _highlighted(text: str) -> str:
+    """Python as HTML, each line in an element that wraps below its own indentation."""
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    code = highlight(text, PythonLexer(), HtmlFormatter(nowrap=True, noclasses=True, style="default"))
-    names = ", ".join(f"{o.__module__}.{o.__qualname__}" for o in objects)
-    markup = (
-        f'<figure class="fm-source" style="margin:0"><figcaption>From <code>{html.escape(names)}</code></figcaption>'
-        f'<pre class="dark-light" tabindex="0" style="background:#f8f9fa;color:#212529;padding:.8em;overflow-x:auto">'
-        f"{code}</pre></figure>"
+    code = highlight(text, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n").split("\n")
+    indents = [len(line) - len(line.lstrip()) for line in text.split("\n")]
+    return "".join(
+        f'<span style="--i:{indent}">{line}\n</span>' for line, indent in zip(code, indents, strict=False)
     )
-    return HTML(markup, text)

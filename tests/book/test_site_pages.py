@@ -85,8 +85,58 @@ def test_every_figure_says_in_words_what_it_shows(pages):
                 wordless.append(f"{name}: {image['src'][:60]} has alt {alt!r}")
             if alt == "" and image.find_parent("figure"):
                 wordless.append(f"{name}: {image['src'][:60]} stands in a figure without words")
-    hint = 'of a notebook: give its cell the metadata {"mystnb": {"image": {"alt": "what it shows"}}}'
+    hint = "of a notebook: describe(figure, 'what it shows') in its cell, from fmlib.viz"
     assert wordless == [], hint
+
+
+def test_every_frame_of_a_slider_says_in_words_what_it_shows(pages):
+    frames = [frame for page in pages.values() for frame in page.select(".fm-slider i[data-label]")]
+    assert frames
+    assert [frame["data-label"] for frame in frames if len(frame["data-alt"]) < 12] == []
+
+
+def test_words_of_a_cell_count_the_panels_that_its_code_draws():
+    numbers = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+    wrong, counted = [], 0
+    for name, notebook in notebooks().items():
+        for cell in notebook["cells"]:
+            words = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "").lower()
+            said = re.search(rf"\b({'|'.join(numbers)}) panels", words)
+            drawn = re.search(r"subplots\((\d+), (\d+)", "".join(cell["source"]))
+            if said and drawn:
+                counted += 1
+                if numbers[said[1]] != int(drawn[1]) * int(drawn[2]):
+                    wrong.append(f"{name}, cell {cell['id']}: {said[0]}, {drawn[0]}")
+    assert counted
+    assert wrong == [], "describe(figure, words) of fmlib.viz would have said so"
+
+
+def test_every_citation_leads_to_its_entry_and_brings_it_along(pages):
+    vague, cited = [], 0
+    for name, page in pages.items():
+        store = page.find("template", id="fmlib-cited")
+        brought = {entry["data-cite"] for entry in store.select("[data-cite]")} if store else set()
+        for link in page.select('article a[href*="references.html"]'):
+            fragment = urlsplit(link["href"]).fragment
+            if re.search(r"\d{4}", link.get_text()) and name != "book/references.html":
+                cited += 1
+                if fragment not in brought:
+                    vague.append(f"{name}: {link.get_text()}")
+    assert cited > 50
+    assert vague == []
+
+
+def test_set_up_is_folded_in_every_lesson(pages):
+    for name in notebooks():
+        first = pages[name].select("article .cell_input")[:2]
+        assert [bool(cell.find_parent("details")) for cell in first] == [True, True], name
+        assert pages[name].select_one(".fmlib-minutes").get_text().startswith("About ")
+
+
+def test_every_number_says_how_many_runs_it_comes_from(pages):
+    shown = [span.get_text() for page in pages.values() for span in page.select(".fmlib-result")]
+    assert shown
+    assert [text for text in shown if not re.search(r"\d runs?\)$", text)] == []
 
 
 def test_every_picture_states_the_size_of_its_file(pages, site):
@@ -185,7 +235,7 @@ def test_the_glossary_has_forty_terms_in_alphabetical_order(pages):
     assert terms == sorted(terms, key=str.lower)
 
 
-@pytest.mark.parametrize("name", ["book.css", "book.js", "widgets.js"])
+@pytest.mark.parametrize("name", ["book.css", "book.js"])
 def test_what_the_pages_use_of_ours_is_in_the_site(site, name):
     assert (site / "_static" / name).read_bytes() == (ROOT / "book/static" / name).read_bytes()
 
