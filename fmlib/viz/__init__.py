@@ -1,5 +1,7 @@
-"""What a lesson shows: figures of pictures, curves and maps, a slider that needs no kernel, source code."""
+"""What a lesson shows: figures of pictures, curves and maps, drawings of architectures, a slider that needs no kernel,
+source code."""
 
+from fmlib.viz.diagrams import Diagram, beside
 from fmlib.viz.figures import (
     COLORS,
     as_picture,
@@ -18,8 +20,10 @@ from fmlib.viz.markup import HTML, html_slider, show_source
 __all__ = [
     "COLORS",
     "HTML",
+    "Diagram",
     "as_picture",
     "describe",
+    "beside",
     "figure_bytes",
     "heat_map",
     "html_slider",

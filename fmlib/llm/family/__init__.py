@@ -12,6 +12,7 @@ In reading order:
     span_corruption  T5's task
     t5               T5, encoder and decoder
     targets          the loss where every position has a target of its own
+    diagrams         all four, drawn
     training         all four at one budget
     blanks           one question for all four
     bert_checkpoint  `llama_checkpoint`, `t5_checkpoint`, `gguf_checkpoint`: how published weights are laid out

@@ -4,6 +4,7 @@ In reading order:
 
     config         the sizes, and what they cost
     model          the model
+    diagrams       attention, the block and the model, drawn
     next_token     its loss, and what it refuses to read
     cross_entropy  that loss without copies of the logits
     measure        the loss on a whole text

@@ -4,6 +4,7 @@ In reading order:
 
     simclr            SimCLR: the batch holds the negatives
     moco              MoCo: a queue holds them
+    diagrams          both, drawn
     training          how each is trained here
     label_efficiency  what the features are worth when labels are few
     ablations         one change at a time
