@@ -7,7 +7,7 @@ In reading order:
     tokenizer     the same as a tokenizer that GPT-2 would know
     vocabularies  published vocabularies, taken apart
     wordpiece     BERT's tokenizer
-    measure       characters per token, and what counting single tokens and pairs achieves
+    measure       characters per token, what counting single tokens and pairs achieves, and which rows are unused
     show          a text with its tokens in boxes
 """
 
@@ -21,7 +21,7 @@ from fmlib.llm.tokens.bpe import (
     split_words,
 )
 from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer, Tokenizer
-from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, unigram_nats
+from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, likeness_to_unused, unigram_nats
 from fmlib.llm.tokens.show import color_tokens, draw_tokens
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.llm.tokens.wordpiece import WordPieceTokenizer
@@ -40,6 +40,7 @@ __all__ = [
     "count_pairs",
     "draw_tokens",
     "learn_merges",
+    "likeness_to_unused",
     "merge_pair",
     "most_frequent_pair",
     "split_words",
