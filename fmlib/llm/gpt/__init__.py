@@ -9,6 +9,7 @@ In reading order:
     cross_entropy  that loss without copies of the logits
     measure        the loss on a whole text
     checkpoint     how GPT-2's published weights are laid out
+    counting       tables of pairs and triples, to compare its predictions with
     experiments    the lesson: a small GPT, whole and with one part changed
 """
 

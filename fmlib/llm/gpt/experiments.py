@@ -3,7 +3,8 @@
 Every change is made to a built model, in place, so that what differs between two runs is a line that you can read.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -202,3 +203,60 @@ def mean_weight_at_distance(
     if not 0 <= distance < maps.shape[-1]:
         raise ValueError(f"distance is {distance}: expected 0 to {maps.shape[-1] - 1}")
     return maps.diagonal(-distance, dim1=2, dim2=3).mean(dim=(0, 2))
+
+
+@contextmanager
+def silenced(model: GPT, heads: Iterable[tuple[int, int]]) -> Iterator[None]:
+    """Heads whose gathered values go nowhere while the block runs; the model is as before afterwards.
+
+    Args:
+        model: a GPT.
+        heads: (block, head) of each, both from 0.
+
+    Raises:
+        ValueError: a block or a head that the model does not have.
+    """
+    heads, kept = list(heads), {}
+    for block, head in heads:
+        if not (0 <= block < model.config.layers and 0 <= head < model.config.heads):
+            raise ValueError(
+                f"head {head} of block {block}: expected blocks 0 to {model.config.layers - 1} "
+                f"and heads 0 to {model.config.heads - 1}"
+            )
+    try:
+        with torch.no_grad():
+            for block, head in heads:
+                layer = model.blocks[block].attention
+                kept.setdefault(block, layer.output.weight.clone())
+                layer.output.weight[:, head * layer.head_dim : (head + 1) * layer.head_dim] = 0
+        yield
+    finally:
+        with torch.no_grad():
+            for block, weight in kept.items():
+                model.blocks[block].attention.output.weight.copy_(weight)
+
+
+@torch.no_grad()
+def share_moved(
+    model: GPT, tokens: Int64[Tensor, "batch length"], distance: int, generator: torch.Generator
+) -> float:
+    """How much of its probability a model puts elsewhere when one letter of what it has read is another.
+
+    Args:
+        model: a GPT.
+        tokens: texts; what comes behind each is predicted.
+        distance: of the letter that is exchanged from the last one, 0 for the last one itself.
+        generator: deals each text another text's letter from the same place.
+
+    Returns:
+        The mean share of the probability, 0 to 1.
+
+    Raises:
+        ValueError: a distance beyond the texts.
+    """
+    if not 0 <= distance < tokens.shape[1]:
+        raise ValueError(f"distance is {distance}: expected 0 to {tokens.shape[1] - 1}")
+    changed, place = tokens.clone(), tokens.shape[1] - 1 - distance
+    changed[:, place] = tokens[torch.randperm(len(tokens), generator=generator), place]
+    before, after = (model(batch)[:, -1].softmax(dim=-1) for batch in (tokens, changed))
+    return 0.5 * (before - after).abs().sum(dim=-1).mean().item()

@@ -8,7 +8,7 @@ In reading order:
     saving        one of your own in a file
     vocabularies  published vocabularies, taken apart
     wordpiece     BERT's tokenizer
-    measure       characters per token, and what counting single tokens and pairs achieves
+    measure       characters per token, what counting single tokens and pairs achieves, and which rows are unused
     show          a text with its tokens in boxes
 """
 
@@ -22,7 +22,7 @@ from fmlib.llm.tokens.bpe import (
     split_words,
 )
 from fmlib.llm.tokens.characters import ByteTokenizer, CharTokenizer, Tokenizer
-from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, unigram_nats
+from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, likeness_to_unused, unigram_nats
 from fmlib.llm.tokens.saving import load_tokenizer, save_tokenizer
 from fmlib.llm.tokens.show import color_tokens, draw_tokens
 from fmlib.llm.tokens.tokenizer import BPETokenizer
@@ -42,6 +42,7 @@ __all__ = [
     "count_pairs",
     "draw_tokens",
     "learn_merges",
+    "likeness_to_unused",
     "load_tokenizer",
     "merge_pair",
     "most_frequent_pair",

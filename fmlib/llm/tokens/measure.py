@@ -1,7 +1,7 @@
 """Comparing models and tokenizers whose tokens differ: count in bits per character, which all texts share."""
 
 import numpy as np
-from jaxtyping import Integer
+from jaxtyping import Float, Integer
 
 from fmlib.llm.tokens.characters import Tokenizer
 
@@ -82,6 +82,32 @@ def bigram_nats(
     freed = np.where(seen[before] > 0, discount * different[before] / total, 1.0)
     likely = np.maximum(found - discount, 0) / total + freed * single[after]
     return float(-np.log(single[held_out[0]]) - np.log(likely).sum())
+
+
+def likeness_to_unused(
+    rows: Float[np.ndarray, "tokens features"], unused: Integer[np.ndarray, " n"]
+) -> Float[np.ndarray, " tokens"]:
+    """How much each token's row of an embedding is like the rows of tokens that are known to be unused.
+
+    Args:
+        rows: the embedding of a trained model, a row for each token.
+        unused: ids of tokens that its training text does not have, known without looking at the model.
+
+    Returns:
+        The cosine of each row with the mean of the unused rows: 1 for the same direction.
+
+    Raises:
+        ValueError: no unused token, or a row of zeros.
+
+    Source: Land and Bartolo 2024, "Fishing for Magikarp", section 2. Differs from the paper: the first principal
+    component stays in.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    if len(unused) == 0 or not lengths.all():
+        problem = "unused is empty" if len(unused) == 0 else f"row {int(lengths.argmin())} is all zeros"
+        raise ValueError(f"{problem}: expected at least one unused token, and rows that have a direction")
+    mean = rows[unused].mean(axis=0)
+    return rows @ mean / (lengths * np.linalg.norm(mean))
 
 
 def _unigram(train: np.ndarray, vocab_size: int) -> np.ndarray:

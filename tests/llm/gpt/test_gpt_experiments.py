@@ -13,6 +13,8 @@ from fmlib.llm.gpt.experiments import (
     make_gpt,
     mean_weight_at_distance,
     post_norm,
+    share_moved,
+    silenced,
     stream_sizes,
     train_gpt,
     unscaled,
@@ -118,3 +120,48 @@ def test_the_maps_of_a_trained_model_are_causal():
     with torch.no_grad(), attention_maps(model) as maps:
         model(text())
     assert all((m.triu(1) == 0).all() for m in maps)
+
+
+def test_a_silenced_head_hands_on_nothing_and_speaks_again_afterwards():
+    model = make_gpt(Recipe.short(), 0)
+    every = [(block, head) for block in range(model.config.layers) for head in range(model.config.heads)]
+    with torch.no_grad():
+        before = model(text())
+        with silenced(model, [(1, 2)]):
+            one = model(text())
+        with silenced(model, every):
+            none = model(text())
+        assert not torch.allclose(one, before, atol=1e-6)
+        assert torch.equal(model(text()), before)
+        # Without attention a position knows its own letter and place only.
+        other = text().clone()
+        other[:, :-1] = 0
+        with silenced(model, every):
+            assert torch.allclose(model(other)[:, -1], none[:, -1], atol=1e-6)
+
+
+def test_heads_come_back_after_an_error_too_and_those_that_are_not_there_are_refused(refuses):
+    model = make_gpt(Recipe.short(), 0)
+    before = model.blocks[0].attention.output.weight.clone()
+    with pytest.raises(KeyError), silenced(model, [(0, 0), (0, 1)]):
+        raise KeyError
+    assert torch.equal(model.blocks[0].attention.output.weight, before)
+    with refuses(ValueError, "head 9 of block 0: expected blocks 0 to 1"), silenced(model, [(0, 1), (0, 9)]):
+        pass
+
+
+def test_how_far_a_letter_moves_the_prediction_depends_on_what_sees_it():
+    def moved(model, distance):
+        return share_moved(model, text(), distance, torch.Generator().manual_seed(0))
+
+    model = make_gpt(Recipe.short(), 0)
+    every = [(block, head) for block in range(model.config.layers) for head in range(model.config.heads)]
+    assert moved(model, 0) > moved(model, 1) > 0
+    with silenced(model, every):
+        assert moved(model, 0) > 0
+        assert moved(model, 1) == 0
+
+
+def test_a_letter_before_the_text_cannot_be_exchanged(refuses):
+    with refuses(ValueError, "distance is 16: expected 0 to 15"):
+        share_moved(make_gpt(Recipe.short(), 0), text(), 16, torch.Generator())

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fmlib.evaluate import bits_per_character
 from fmlib.llm.tokens.characters import ByteTokenizer
-from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, unigram_nats
+from fmlib.llm.tokens.measure import bigram_nats, characters_per_token, likeness_to_unused, unigram_nats
 from fmlib.llm.tokens.show import color_tokens, draw_tokens, token_text
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 
@@ -90,3 +90,15 @@ class TestShown:
         ]
         assert np.array_equal(*sizes)
         assert len(draw_tokens(tokenizer, "the end", "x").axes[0].patches) == len(tokenizer.encode("the end"))
+
+
+def test_a_row_that_points_as_the_unused_ones_do_is_found_whatever_its_length():
+    rows = np.array([[1.0, 0.1], [1.0, -0.1], [7.0, 0.0], [0.0, 2.0], [-3.0, 0.0]])
+    assert likeness_to_unused(rows, np.array([0, 1]))[2:] == pytest.approx([1.0, 0.0, -1.0])
+
+
+def test_without_an_unused_token_or_with_a_row_of_zeros_there_is_no_direction(refuses):
+    with refuses(ValueError, "unused is empty"):
+        likeness_to_unused(np.ones((3, 2)), np.array([], dtype=int))
+    with refuses(ValueError, "row 1 is all zeros"):
+        likeness_to_unused(np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([0]))
