@@ -11,10 +11,17 @@ In reading order:
     dpo           making the better one likelier
 """
 
-from fmlib.llm.adaptation.dpo import dpo_loss, sequence_log_probs, train_dpo
+from fmlib.llm.adaptation.dpo import dpo_loss, pair_log_probs, sequence_log_probs, train_dpo
 from fmlib.llm.adaptation.few_shot import few_shot_accuracy, few_shot_prompt
 from fmlib.llm.adaptation.fine_tuning import Tuning, average_weights, fine_tune, replay_batch
-from fmlib.llm.adaptation.instructions import answer_loss, obedience, tune_on_instructions, write_answers
+from fmlib.llm.adaptation.instructions import (
+    answer_loss,
+    obedience,
+    obedience_by_chance,
+    obedience_with_error,
+    tune_on_instructions,
+    write_answers,
+)
 from fmlib.llm.adaptation.preferences import sample_pairs
 
 __all__ = [
@@ -26,6 +33,9 @@ __all__ = [
     "few_shot_prompt",
     "fine_tune",
     "obedience",
+    "obedience_by_chance",
+    "obedience_with_error",
+    "pair_log_probs",
     "replay_batch",
     "sample_pairs",
     "sequence_log_probs",

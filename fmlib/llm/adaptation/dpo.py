@@ -5,7 +5,7 @@ No reward model and no reinforcement learning: the difference of the log-probabi
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -67,7 +67,7 @@ def dpo_loss(
     Args:
         policy_chosen, policy_rejected: log-probabilities of both answers under the model that is trained, in nats.
         reference_chosen, reference_rejected: the same under the frozen model; no gradient reaches them.
-        beta: > 0; how dear it is to leave the reference: the larger, the nearer the model stays.
+        beta: > 0; how expensive it is to leave the reference: the larger, the nearer the model stays.
 
     Returns:
         Mean loss in nats; log 2 where the model is the reference.
@@ -87,6 +87,31 @@ def dpo_loss(
     chosen = policy_chosen - reference_chosen.detach()
     rejected = policy_rejected - reference_rejected.detach()
     return -F.logsigmoid(beta * (chosen - rejected)).mean()
+
+
+class PairLogProbs(NamedTuple):
+    """log p(answer | prompt) of both answers of each pair, in nats."""
+
+    chosen: Float[Tensor, "pairs"]
+    rejected: Float[Tensor, "pairs"]
+
+
+def pair_log_probs(
+    model: nn.Module, tokenizer: BPETokenizer, pairs: Sequence[Pair], batch_size: int = 128
+) -> PairLogProbs:
+    """How likely a model finds the answers of all pairs: what the loss is made of, and what it does not show.
+
+    Args:
+        model, tokenizer: as tuned on instructions.
+        pairs: of answers, at least one.
+        batch_size: answers at a time.
+    """
+    tokens, answers = _padded(tokenizer, pairs)
+    place = next(model.parameters()).device
+    some = zip(tokens.to(place).split(batch_size), answers.to(place).split(batch_size), strict=True)
+    with evaluating(model), torch.no_grad():
+        found = torch.cat([sequence_log_probs(model, t, a) for t, a in some]).cpu()
+    return PairLogProbs(*found.chunk(2))
 
 
 def train_dpo(
@@ -117,15 +142,9 @@ def train_dpo(
         raise ValueError(
             f"batch_size is {batch_size} and there are {len(pairs)} pairs: expected 1 to as many"
         )
-    prompts = [encode_prompt(tokenizer, pair.prompt) for pair in pairs]
-    better = [(prompt, list(pair.chosen.tokens)) for prompt, pair in zip(prompts, pairs, strict=True)]
-    worse = [(prompt, list(pair.rejected.tokens)) for prompt, pair in zip(prompts, pairs, strict=True)]
-    tokens, answers = pad_examples(better + worse)  # [2 · pairs, length]
+    tokens, answers = _padded(tokenizer, pairs)  # [2 · pairs, length]
     count = len(pairs)
-    with evaluating(model), torch.no_grad():  # the reference never changes: ask it once
-        place = next(model.parameters()).device
-        some = zip(tokens.to(place).split(128), answers.to(place).split(128), strict=True)
-        reference = torch.cat([sequence_log_probs(model, t, a) for t, a in some]).cpu()
+    reference = torch.cat(pair_log_probs(model, tokenizer, pairs))  # it never changes: ask it once
 
     def loss(model: nn.Module, rows: Tensor, generator: torch.Generator) -> Tensor:
         both = torch.cat([rows, rows + count]).cpu()
@@ -137,6 +156,16 @@ def train_dpo(
 
     batches = ShuffledBatches(torch.arange(count), batch_size=batch_size, seed=seed)
     return fit(model, batches, loss, steps=steps, rate=rate, seed=seed, **options)
+
+
+def _padded(
+    tokenizer: BPETokenizer, pairs: Sequence[Pair]
+) -> tuple[Int64[Tensor, "twice_pairs length"], Bool[Tensor, "twice_pairs length"]]:
+    """All chosen answers behind their prompts, then all rejected ones."""
+    prompts = [encode_prompt(tokenizer, pair.prompt) for pair in pairs]
+    better = [(prompt, list(pair.chosen.tokens)) for prompt, pair in zip(prompts, pairs, strict=True)]
+    worse = [(prompt, list(pair.rejected.tokens)) for prompt, pair in zip(prompts, pairs, strict=True)]
+    return pad_examples(better + worse)
 
 
 def drift(
@@ -155,7 +184,7 @@ def drift(
         prompts, answers: as many, none of the answers empty.
 
     Returns:
-        Mean of log p(answer) - log p_reference(answer), in nats an answer.
+        Mean of log p(answer) - log p_reference(answer), in nats per answer.
     """
     examples = [(encode_prompt(tokenizer, p), list(a.tokens)) for p, a in zip(prompts, answers, strict=True)]
     place = next(model.parameters()).device

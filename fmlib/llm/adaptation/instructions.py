@@ -6,7 +6,7 @@ which no text that somebody types can contain. Only the answer counts in the los
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int64, Integer
@@ -267,3 +267,71 @@ def obedience(instructions: Sequence[Instruction], answers: Sequence[Answer]) ->
             parts[name].append(value)
         parts["all"].append(all(found.values()))
     return {name: 100 * sum(values) / max(1, len(values)) for name, values in parts.items()}
+
+
+class Share(NamedTuple):
+    """A share in percent, and how far it would move with other draws."""
+
+    mean: float
+    error: float
+
+
+def obedience_by_chance(
+    instructions: Sequence[Instruction], generator: torch.Generator, times: int = 200
+) -> dict[str, Share]:
+    """What good answers obey that were written for other instructions: the people's answers, dealt out at random.
+
+    Args:
+        instructions: with their answers, two or more.
+        generator: deals them out.
+        times: how often, 2 or more.
+
+    Returns:
+        As `obedience`, with the standard deviation from one deal to the next.
+
+    Raises:
+        ValueError: a single deal; see also `obedience`.
+    """
+    if times < 2:
+        raise ValueError(f"times is {times}: expected 2 or more, to see how far chance goes")
+    deals: dict[str, list[float]] = {}
+    for _ in range(times):
+        order = torch.randperm(len(instructions), generator=generator).tolist()
+        dealt = [Answer(instructions[i].answer, (), True) for i in order]
+        for name, share in obedience(instructions, dealt).items():
+            deals.setdefault(name, []).append(share)
+    return {
+        name: Share(sum(shares) / times, float(torch.tensor(shares).std())) for name, shares in deals.items()
+    }
+
+
+def obedience_with_error(instructions: Sequence[Instruction], answers: Sequence[Answer]) -> dict[str, Share]:
+    """Obedience, and its standard error: how far it would move with other instructions of the same sort.
+
+    Several answers to one instruction are no independent draws: each instruction counts once, with the mean of its answers.
+
+    Args:
+        instructions: what was asked; the same one may come several times.
+        answers: to each of them.
+
+    Returns:
+        As `obedience`; the error is nan where only one instruction was asked.
+
+    Raises:
+        ValueError: see `obedience`.
+    """
+    together = obedience(instructions, answers)
+    groups: dict[Instruction, list[Answer]] = {}
+    for instruction, answer in zip(instructions, answers, strict=True):
+        groups.setdefault(instruction, []).append(answer)
+    each = {name: [] for name in together}
+    for instruction, own in groups.items():
+        shares = obedience([instruction] * len(own), own)
+        for name, share in shares.items():
+            if name != "first" or instruction.first is not None:
+                each[name].append(share)
+    found = {}
+    for name, shares in each.items():
+        spread = torch.tensor(shares).std() if len(shares) > 1 else torch.tensor(torch.nan)
+        found[name] = Share(together[name], float(spread / max(1, len(shares)) ** 0.5))
+    return found

@@ -2,12 +2,13 @@
 
 In reading order:
 
-    sampling   which token to take
-    decode     ask, take, append, ask again; with a cache, and for many prompts at once
-    diagrams   attention with a cache, drawn
-    one_token  the same step with less around it
-    beam       the likeliest text as a whole
-    measure    how unexpected a text is, and how much of it is new
+    sampling     which token to take
+    decode       ask, take, append, ask again; with a cache, and for many prompts at once
+    diagrams     attention with a cache, drawn
+    one_token    the same step with less around it
+    beam         the likeliest text as a whole
+    measure      how unexpected a text is, and how much of it is new
+    experiments  what repetitions cost, and blanks at the end of a prompt
 """
 
 from fmlib.llm.generation.beam import beam_search

@@ -21,6 +21,7 @@ from fmlib.llm.pretraining.scaling import (
     fit_power_law,
     fit_with_uncertainty,
     power_law_by_line,
+    ruler,
     scaling_recipes,
 )
 from fmlib.llm.pretraining.streaming import TokenFile, open_tokens, write_tokens
@@ -57,6 +58,7 @@ __all__ = [
     "pack_all",
     "peak_flops",
     "power_law_by_line",
+    "ruler",
     "scaling_recipes",
     "shakespeare_tokens",
     "surprise_of_text",

@@ -30,6 +30,14 @@ STABILITY = {  # what keeps a high rate in check
     "no_clipping": {"clip": None},
     "neither": {"warmup": 0, "clip": None},
 }
+BEYOND = {  # rows that check what the others suggest
+    "rate_higher_muon": {"rate": 3e-2},  # beyond the highest of `RATES`, where Muon is best
+    "batch_32_faster": {"batch_size": 32, "rate": 1.6e-2},  # the others have the rate that suits batches of 8
+}
+NO_WARMUP = {  # warm-up left out where the rate is not too high
+    "no_warmup_middle": {"optimizer": "adamw", "rate": RATES["rate_middle"]},
+    "no_warmup_muon": {},
+}
 
 
 def changed(row: str) -> tuple[Recipe, dict[str, Any]]:
@@ -42,6 +50,11 @@ def changed(row: str) -> tuple[Recipe, dict[str, Any]]:
     if row in BATCH_SIZES:  # as many tokens in all, so fewer steps of larger batches
         size = BATCH_SIZES[row]
         return replace(short, batch_size=size, steps=max(1, short.steps * short.batch_size // size)), {}
+    if row in BEYOND:
+        recipe = replace(short, **BEYOND[row])
+        return replace(recipe, steps=max(1, short.steps * short.batch_size // recipe.batch_size)), {}
+    if row in NO_WARMUP:
+        return replace(short, **NO_WARMUP[row]), {"warmup": 0}
     if row in SCHEDULES:
         return replace(short, schedule=SCHEDULES[row]), {}
     for optimizer in OPTIMIZERS:
@@ -58,6 +71,8 @@ SHORT_ROWS = (
     *BATCH_SIZES,
     *SCHEDULES,
     *STABILITY,
+    *BEYOND,
+    *NO_WARMUP,
 )
 
 

@@ -7,7 +7,7 @@ a model of size N still lacks.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,6 +114,30 @@ def power_law_by_line(
     x, y = sizes.log(), losses.log()
     slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
     return (y.mean() - slope * x.mean()).exp(), -slope
+
+
+def ruler(sizes: Sequence[float], losses: Sequence[float]) -> Callable[[float], float]:
+    """What a law must beat: the straight line through the last two sizes, in log N and with no theory behind it.
+
+    Args:
+        sizes: of each run; where several have one size, their mean loss counts.
+        losses: measured, above 0.
+
+    Returns:
+        Size -> loss.
+
+    Raises:
+        ValueError: numbers that are not above 0, unequal lengths, or fewer than two different sizes.
+
+    Example:
+        >>> round(ruler([1, 10, 100], [5.0, 3.0, 2.0])(1000), 6)
+        1.0
+    """
+    sizes, losses = _checked(sizes, losses, floor=False)
+    near, far = np.unique(sizes)[-2:]
+    before, last = losses[sizes == near].mean(), losses[sizes == far].mean()
+    slope = (last - before) / math.log(far / near)
+    return lambda size: float(last + slope * math.log(size / far))
 
 
 def fit_power_law(sizes: Sequence[float], losses: Sequence[float], floor: bool = True) -> Law:

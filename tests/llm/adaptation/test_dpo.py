@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from fmlib.llm.adaptation.dpo import dpo_loss, drift, sequence_log_probs, train_dpo
+from fmlib.llm.adaptation.dpo import dpo_loss, drift, pair_log_probs, sequence_log_probs, train_dpo
 from fmlib.llm.adaptation.instructions import Answer, add_special_tokens, pad_examples
 from fmlib.llm.adaptation.preferences import Pair, courtesies, sample_pairs
 from fmlib.llm.gpt.config import GPTConfig
@@ -149,6 +149,16 @@ def test_training_raises_the_chosen_above_the_rejected_and_a_small_beta_goes_fur
         assert history.loss[0] == pytest.approx(math.log(2), rel=1e-4)
         assert history.loss[-1] < history.loss[0]
     assert start < margins[5.0] < margins[0.05]
+
+
+def test_the_log_probs_of_pairs_are_those_of_their_answers_in_any_batch():
+    model, tokenizer = talker()
+    pairs = some_pairs(tokenizer)
+    found, alone = (pair_log_probs(model, tokenizer, pairs, batch_size) for batch_size in (128, 3))
+    assert len(found.chosen) == len(found.rejected) == len(pairs)
+    assert torch.allclose(found.chosen, alone.chosen)
+    assert torch.allclose(found.rejected, alone.rejected)
+    assert (found.chosen - found.rejected).mean().item() == pytest.approx(margin(model, tokenizer, pairs))
 
 
 def test_too_few_pairs_are_refused(refuses):

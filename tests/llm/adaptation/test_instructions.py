@@ -17,6 +17,8 @@ from fmlib.llm.adaptation.instructions import (
     encode_example,
     encode_prompt,
     obedience,
+    obedience_by_chance,
+    obedience_with_error,
     pad_examples,
     tune_on_instructions,
     write_answers,
@@ -219,6 +221,28 @@ def test_shares_count_what_is_obeyed():
     assert obedience(TASKS, answers) == {"stops": 50, "kind": 100, "lines": 50, "first": 0, "all": 50}
     with pytest.raises(ValueError, match="2 instructions and 1 answers"):
         obedience(TASKS, answers[:1])
+
+
+def test_chance_is_what_answers_to_other_instructions_obey():
+    # Of two deals of two answers one obeys everything and one nothing: half on average, and far apart.
+    tasks = (Instruction("question", 1, None, "What?"), Instruction("statement", 2, None, "He is.\nIt is."))
+    found = obedience_by_chance(tasks, torch.Generator().manual_seed(0), times=400)
+    assert found["stops"] == (100, 0)
+    assert found["kind"].mean == pytest.approx(50, abs=6)
+    assert found["kind"].error == pytest.approx(50, abs=1)
+    with pytest.raises(ValueError, match="times is 1: expected 2 or more"):
+        obedience_by_chance(tasks, torch.Generator(), times=1)
+
+
+def test_answers_to_the_same_instruction_are_not_independent():
+    tasks = [Instruction("question", 1, first, f"{i}?") for i, first in enumerate((None, "It", None, None))]
+    right, wrong = Answer("It is?", (), True), Answer("It is.", (), True)
+    answers = [right, wrong, wrong, wrong]
+    once, thrice = obedience_with_error(tasks, answers), obedience_with_error(tasks * 3, answers * 3)
+    assert once["kind"] == pytest.approx((25, 50 / 4**0.5))
+    assert thrice["kind"] == pytest.approx(once["kind"])
+    assert thrice["first"].mean == 100
+    assert {name: share.mean for name, share in thrice.items()} == obedience(tasks * 3, answers * 3)
 
 
 def test_the_marks_look_like_nothing_in_a_play():

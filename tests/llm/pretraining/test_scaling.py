@@ -10,6 +10,7 @@ from fmlib.llm.pretraining.scaling import (
     fit_with_uncertainty,
     model_size,
     power_law_by_line,
+    ruler,
     scaling_recipes,
 )
 from fmlib.llm.pretraining.training import make_gpt
@@ -131,3 +132,20 @@ def test_runs_that_follow_no_law_give_a_wide_interval_and_no_error(floor):
     found = fit.predict(221184, torch.Generator().manual_seed(0))
     assert 0 < found.low < found.high < math.inf
     assert found.high / found.low > 1.05
+
+
+def test_a_ruler_goes_through_the_means_of_the_last_two_sizes_and_on():
+    line = ruler([10, 1, 100, 100, 10], [3.0, 9.0, 2.1, 1.9, 3.0])
+    assert [line(size) for size in (10, 100, 1000)] == pytest.approx([3.0, 2.0, 1.0])
+
+
+def test_a_law_with_a_floor_beats_the_ruler_far_away():
+    law, far = Law(1.7, 400.0, 0.34), 1e9
+    losses = runs(law, 0, 0)
+    off = [abs(guess(far) - law(far)) for guess in (fit_power_law(SIZES, losses), ruler(SIZES, losses))]
+    assert off[0] < 0.1 * off[1]
+
+
+def test_one_size_makes_no_line(refuses):
+    with refuses(ValueError, "1 different sizes: expected at least 2"):
+        ruler([5, 5], [2.0, 2.1])
