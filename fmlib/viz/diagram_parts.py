@@ -38,7 +38,9 @@ class Box:
     @property
     def name(self) -> str:
         """What a sentence calls it."""
-        return self.code.rpartition(":")[2] or {"+": "sum"}.get(self.label, self.label)
+        if self.kind == "data":
+            return self.label
+        return self.code or {"+": "sum"}.get(self.label, self.label)
 
     def edge(self, towards: Point) -> Point:
         """Where a vertical or horizontal line from there meets this box."""
