@@ -16,7 +16,7 @@ SOURCES := $(shell find book notebooks -type f -not -path '*/.ipynb_checkpoints/
 	_config.yml _toc.yml $(wildcard benchmarks/results.json .git/config)
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab run test browser compare bench stale lint clean
+.PHONY: help env book serve lab run test mutants browser compare bench stale lint clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ browser: $(READY)
 test: book browser ## run every test; on a machine with CUDA also with TEST_SCALE=gpu
 	$(QUIET) OMP_NUM_THREADS=1 FMLIB_SCALE=$(TEST_SCALE) $(BIN)/python -m pytest -n 2 --dist loadscope \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks
+
+mutants: $(READY) ## put every slip in a right answer to the exercise checks (some are in make test)
+	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --processes 2
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
 	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
