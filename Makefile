@@ -20,7 +20,7 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(realpath .venv))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help env book serve lab run test browser compare bench stale lint clean
+.PHONY: help env book serve lab run test mutants browser compare bench stale lint clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ browser: $(READY)
 
 test: book browser ## run every test; where torch sees CUDA the notebooks at scale gpu, too (TEST_SCALE=smoke|gpu: only that)
 	@$(BIN)/python tools/run_tests.py $(if $(TEST_SCALE),--scale $(TEST_SCALE))
+
+mutants: $(READY) ## put every slip in a right answer to the exercise checks (some are in make test)
+	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --processes 2
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
 	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))

@@ -5,7 +5,7 @@ from fmlib.exercises.exercise import KINDS
 
 
 def cells(name: str) -> dict[str, str]:
-    """The three cells of an exercise, as every notebook has them.
+    """The three cells of an exercise, as every notebook has them; the two of code run by themselves in a fresh kernel.
 
     Args:
         name: of the exercise.
@@ -23,5 +23,5 @@ def cells(name: str) -> dict[str, str]:
     return {
         "markdown": f"### Exercise: {exercise.title}\n\n{facts}\n\n{exercise.goal.strip()}",
         "starter": exercise.starter.strip(),
-        "check": f'check("{name}", {name})',
+        "check": f'from fmlib.exercises import check, hint, solution\n\ncheck("{name}", {name})',
     }

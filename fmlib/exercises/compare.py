@@ -1,12 +1,41 @@
 """Saying in a few words how a value differs from the expected one."""
 
 import operator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 SHORT = 8  # tensors with up to so many numbers are written out
+LONGEST = 300  # letters of a string that are shown
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that a function did or did not do besides returning a value; says itself what is wrong with it.
+
+    Args:
+        value: whether it did.
+        done: the sentence for who did and should not.
+        left: the sentence for who did not and should.
+    """
+
+    value: bool
+    done: str
+    left: str
+
+
+class Spelled(str):
+    """A value that is compared and shown as it is spelled here; never equal to a plain string."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spelled) and str.__eq__(self, other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = str.__hash__
 
 
 def difference(got: Any, expected: Any, tolerance: float) -> str | None:
@@ -14,7 +43,7 @@ def difference(got: Any, expected: Any, tolerance: float) -> str | None:
 
     Args:
         got: anything.
-        expected: a tensor, number, string, bool, None, or a dict of these.
+        expected: a tensor, number, string, bool, None, `Fact`, or a dict of these.
         tolerance: allowed error, relative to the largest expected number.
 
     Returns:
@@ -22,6 +51,11 @@ def difference(got: Any, expected: Any, tolerance: float) -> str | None:
     """
     if isinstance(expected, dict):
         return _first(got, expected, tolerance)
+    if isinstance(expected, Fact):
+        if isinstance(got, Fact) and got.value == expected.value:
+            return None
+        told = got if isinstance(got, Fact) else expected
+        return told.left if expected.value else told.done
     if isinstance(expected, Tensor):
         return _tensors(got, expected, tolerance)
     if isinstance(expected, int) and not isinstance(expected, bool):
@@ -37,7 +71,7 @@ def _first(got: Any, expected: dict, tolerance: float) -> str | None:
             return f"{key}: missing"
         found = difference(got[key], value, tolerance)
         if found:
-            return f"{key}: {found}"
+            return found if isinstance(value, Fact) else f"{key}: {found}"
     return None
 
 
@@ -83,11 +117,32 @@ def describe(value: Any) -> str:
         return f"a tensor of shape {list(value.shape)}, {_dtype(value)}"
     if value is None:
         return "none"
+    if isinstance(value, Spelled):
+        return shortened(value)
     if isinstance(value, str):
-        return value
-    if isinstance(value, (bool, int, float)):
-        return f"the Python {type(value).__name__} {value}"
-    return f"a {type(value).__name__}"
+        return shortened(repr(value))
+    if isinstance(value, bool) or type(value) in (int, float):
+        return f"the Python {type(value).__name__} {shortened(_written(value))}"
+    if getattr(value, "shape", None) == () and hasattr(value, "dtype"):  # a number of NumPy
+        return f"{article(type(value).__name__)} of {value}"
+    return article(type(value).__name__)
+
+
+def _written(value: float) -> str:
+    try:
+        return str(value)
+    except ValueError:  # Python does not write integers of thousands of digits
+        return "of thousands of digits"
+
+
+def article(name: str) -> str:
+    """A type's name with its article, e.g. ``"an int64"``."""
+    return f"{'an' if name[:1].lower() in 'aeio' or name.startswith('nd') else 'a'} {name}"
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The beginning of a long text, and how much is left out."""
+    return text if len(text) <= longest else f"{text[:longest]} ... ({len(text) - longest:,} more characters)"
 
 
 def numbers(value: Tensor) -> str:

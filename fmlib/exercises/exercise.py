@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import torch
 
-from fmlib.exercises.observe import RESULT_ONLY, Observe
+from fmlib.exercises.observe import RESULT_ONLY, Observe, same_world
 
 Inputs = dict[str, Any]
 KINDS = {"write": "Write it", "fix": "Fix it"}
@@ -35,7 +35,7 @@ class Case:
     def inputs(self) -> Inputs:
         """The same arguments every time: the seed is a hash of the label."""
         seed = zlib.crc32(self.label.encode())
-        with torch.random.fork_rng(devices=[]):  # a network that is made draws from the global state
+        with same_world():  # a network that is made draws from the global state, and has the default dtype
             return self.make(torch.Generator().manual_seed(seed))
 
 

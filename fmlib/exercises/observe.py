@@ -5,34 +5,47 @@ as a gradient that reaches the keys.
 """
 
 import contextlib
+import dis
+import functools
 import inspect
 import io
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from fmlib.exercises.compare import describe
+from fmlib.exercises.compare import Fact, describe, shortened
 
 Notes = dict[str, Any]
 Observe = Callable[[Callable, dict[str, Any]], Notes]
+PRINTED = 10_000  # characters that are kept of what a function prints
 
 
 @dataclass(frozen=True)
 class Raised:
-    """An error in place of a result; two are equal when their kind and message are."""
+    """An error in place of a result; two are equal when their kind and message are.
+
+    Args:
+        kind, message: of the error.
+        line: where it came up in the learner's own code.
+        unwritten: whether the learner's own `raise NotImplementedError` ended the call.
+        changed: inputs that were changed in place before.
+    """
 
     kind: str
     message: str
     line: str = field(default="", compare=False)
+    unwritten: bool = field(default=False, compare=False)
+    changed: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.message}" + (f" ({self.line})" if self.line else "")
+        return f"{self.kind}: {shortened(self.message)}" + (f" ({self.line})" if self.line else "")
 
 
 def watch(
@@ -40,37 +53,66 @@ def watch(
     result: tuple[str, ...] = ("the result",),
     gradient: tuple[str, ...] = (),
     no_gradient: tuple[str, ...] = (),
+    apart: tuple[str, ...] = (),
+    any_dtype: bool = False,
 ) -> Observe:
     """An observer for functions from tensors to tensors.
+
+    Which inputs were changed in place is noted by `run`, for every observer.
 
     Args:
         result: names of what is returned; two or more names stand for a tuple.
         gradient: inputs whose gradient matters: that of the result, or of its sum.
         no_gradient: inputs that must not get any; only whether they do is noted.
+        apart: inputs with which the result must share no memory, or a later change of one would change the other.
+        any_dtype: whether results of all float dtypes are equally right.
 
     Returns:
-        A function from (function, inputs) to notes: each part of the result, the gradients, and which inputs were changed.
+        A function from (function, inputs) to notes: each part of the result, the gradients, and shared memory.
     """
 
     def observe(function: Callable, inputs: dict[str, Any]) -> Notes:
-        for name in (*gradient, *no_gradient):
-            inputs[name].requires_grad_()
-        tensors = {name: value for name, value in inputs.items() if isinstance(value, Tensor)}
-        before = {name: value.detach().clone() for name, value in tensors.items()}
+        leaves = {name: inputs[name].detach().requires_grad_() for name in (*gradient, *no_gradient)}
+        # Not leaves themselves, as embeddings and logits never are: a change in place is then seen, not refused by torch.
+        inputs.update({name: leaf.clone() for name, leaf in leaves.items()})
         notes = _name_parts(function(*inputs.values()), result)
-        if gradient or no_gradient:
-            tied = [part.sum() for part in notes.values() if isinstance(part, Tensor) and part.requires_grad]
+        parts = list(notes.values())
+        if leaves:
+            tied = [part.sum() for part in parts if isinstance(part, Tensor) and part.requires_grad]
             if tied:
                 sum(tied).backward()
             for name in gradient:
-                notes[f"the gradient that reaches `{name}`"] = inputs[name].grad
+                notes[f"the gradient that reaches `{name}`"] = leaves[name].grad
             for name in no_gradient:
-                notes[f"whether a gradient reaches `{name}`"] = inputs[name].grad is not None
-        changed = [name for name, value in tensors.items() if not torch.equal(value.detach(), before[name])]
-        notes["the inputs that were changed in place"] = ", ".join(changed) or "none"
+                notes[f"whether a gradient reaches `{name}`"] = Fact(
+                    leaves[name].grad is not None,
+                    f"a gradient reaches `{name}`; none may",
+                    f"no gradient reaches `{name}`",
+                )
+        for name in apart:
+            notes[f"whether the result shares memory with `{name}`"] = Fact(
+                any(_share(part, inputs[name]) for part in parts),
+                f"what you return shares memory with `{name}`: whoever changes one later changes the other",
+                f"what you return does not share memory with `{name}`",
+            )
+        if any_dtype:
+            for name in result:
+                part = notes.get(name)
+                if isinstance(part, Tensor) and part.is_floating_point() and part.layout == torch.strided:
+                    notes[name] = part.detach().double()
         return notes
 
     return observe
+
+
+def _share(one: Any, other: Any) -> bool:
+    """Whether two tensors lie in one storage, or two containers are the same."""
+    tensors = [value for value in (one, other) if isinstance(value, Tensor)]
+    if not tensors:
+        return one is other
+    if len(tensors) < 2 or any(value.layout != torch.strided for value in tensors):
+        return False
+    return one.untyped_storage().data_ptr() == other.untyped_storage().data_ptr()
 
 
 def _name_parts(returned: Any, names: tuple[str, ...]) -> Notes:
@@ -90,35 +132,129 @@ def _name_parts(returned: Any, names: tuple[str, ...]) -> Notes:
 RESULT_ONLY = watch()
 
 
-def run(function: Callable, inputs: dict[str, Any], observe: Observe) -> tuple[Notes | Raised, str]:
+class Printed(io.StringIO):
+    """Keeps the beginning of what is printed, and counts the rest: a loop that prints for ever fills no memory."""
+
+    dropped = 0
+
+    def write(self, text: str) -> int:
+        room = max(0, PRINTED - self.tell())
+        self.dropped += max(0, len(text) - room)
+        super().write(text[:room])
+        return len(text)
+
+    def __str__(self) -> str:
+        return self.getvalue() + (f"\n... ({self.dropped:,} more characters)" if self.dropped else "")
+
+
+def run(
+    function: Callable, inputs: dict[str, Any], observe: Observe, seed: int = 0
+) -> tuple[Notes | Raised, str]:
     """Call `function` once and note what happened; it can change nothing outside its own objects.
 
     The random states of torch, NumPy and Python, the gradient mode and the default dtype are as before
-    afterwards, and always the same inside. There is no time limit: interrupting the kernel stops a loop that
-    never ends, and nothing is recorded then.
+    afterwards, and always the same inside.
+
+    Args:
+        function, inputs, observe: what to call, with what, and what to look at.
+        seed: of the global random states inside. A result that depends on it cannot be repeated.
 
     Returns:
-        The notes, or what was raised; and what the function printed.
+        The notes, with a `Fact` for each input that says whether it was changed in place; or what was raised. And what the
+        function printed.
     """
-    printed = io.StringIO()
-    with _same_world(), contextlib.redirect_stdout(printed):
+    printed = Printed()
+    before = {name: _picture(value) for name, value in inputs.items()}
+    with same_world(seed), contextlib.redirect_stdout(printed):
         try:
-            notes = observe(function, inputs)
+            observed = observe(function, inputs)
+            notes = {**_changes(inputs, before, getattr(observe, "changing", ())), **observed}
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise, exit() too
-            message = str(error).strip().partition("\n")[0]
-            notes = Raised(type(error).__name__, message, _line_of(error, function))
-    return notes, printed.getvalue()
+            changed = [
+                name
+                for name, picture in before.items()
+                if not _equal(picture, _picture(inputs[name]), flags=False)
+            ]
+            notes = Raised(
+                type(error).__name__,
+                str(error).strip().partition("\n")[0],
+                _line_of(error, function),
+                _is_own_raise(error, function),
+                tuple(changed),
+            )
+    return notes, str(printed)
+
+
+def changing(*names: str) -> Callable[[Observe], Observe]:
+    """Mark an observer of functions that have to change some inputs: it looks itself at what becomes of them."""
+
+    def mark(observe: Observe) -> Observe:
+        observe.changing = names
+        return observe
+
+    return mark
+
+
+def _changes(inputs: dict[str, Any], before: dict[str, Any], expected: tuple[str, ...]) -> Notes:
+    notes: Notes = {}
+    for name, value in inputs.items():
+        now, then = _picture(value), before[name]
+        if name not in expected:
+            notes[f"whether `{name}` was changed in place"] = Fact(
+                not _equal(then, now, flags=False),
+                f"you changed `{name}` in place; leave it as it is",
+                f"`{name}` is as it was; it has to be changed in place",
+            )
+        if isinstance(value, (Tensor, nn.Module)):
+            notes[f"whether `{name}` still takes gradients as before"] = Fact(
+                now[0] == then[0],
+                f"whether `{name}` takes gradients is as before",
+                f"you changed whether `{name}` takes gradients (`requires_grad`); leave that as it is",
+            )
+    return notes
+
+
+def _picture(value: Any) -> tuple[Any, Any]:
+    """(what takes gradients, a copy of the content) of whatever we can look into; anything else is its own picture."""
+    if isinstance(value, Tensor):
+        return value.requires_grad, value.detach().clone()
+    if isinstance(value, nn.Module):
+        tensors = [*value.named_parameters(), *value.named_buffers()]
+        return [t.requires_grad for _, t in tensors], {name: t.detach().clone() for name, t in tensors}
+    if isinstance(value, torch.Generator):
+        return None, value.get_state()
+    if isinstance(value, (list, tuple)):
+        return None, (type(value), [_picture(item) for item in value])
+    if isinstance(value, Mapping):
+        return None, [(key, _picture(item)) for key, item in value.items()]
+    if isinstance(value, (set, frozenset)):
+        return None, set(value)
+    return None, value
+
+
+def _equal(one: Any, other: Any, flags: bool = True) -> bool:
+    if isinstance(one, tuple) and len(one) == 2 and isinstance(other, tuple) and not flags:
+        return _equal(one[1], other[1])
+    if isinstance(one, Tensor) and isinstance(other, Tensor):
+        if one.shape != other.shape or one.dtype != other.dtype or one.layout != other.layout:
+            return False
+        return bool(torch.equal(one, other) or ((one == other) | (one.isnan() & other.isnan())).all())
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return list(one) == list(other) and all(_equal(one[key], other[key]) for key in one)
+    return one is other or bool(one == other)
 
 
 @contextlib.contextmanager
-def _same_world() -> Iterator[None]:
+def same_world(seed: int = 0) -> Iterator[None]:
+    """Random states, default dtype and gradient mode that are the same whatever the notebook has set; undone afterwards."""
     python, dtype = random.getstate(), torch.get_default_dtype()
     numpy = np.random.get_state()  # noqa: NPY002  (the learner's code may use the global state)
     try:
-        with torch.random.fork_rng(devices=[]), torch.enable_grad():
-            torch.default_generator.manual_seed(0)
-            random.seed(0)
-            np.random.seed(0)  # noqa: NPY002
+        with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+            torch.set_default_dtype(torch.float32)
+            seed_everything(seed)
             yield
     finally:
         random.setstate(python)
@@ -126,13 +262,51 @@ def _same_world() -> Iterator[None]:
         torch.set_default_dtype(dtype)
 
 
+def seed_everything(seed: int) -> None:
+    """The global random states of torch, Python and NumPy."""
+    torch.default_generator.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
+
+
+def _own_code(function: Callable) -> Any:
+    """The plain function behind a callable: below decorators, `partial`, and the call of an object."""
+    function = inspect.unwrap(function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if not hasattr(function, "__code__") and not inspect.ismethod(function):
+        function = getattr(type(function), "forward", type(function).__call__)
+    return getattr(function, "__func__", function)
+
+
 def _line_of(error: BaseException, function: Callable) -> str:
     """Where in the learner's own file or cell the error came up."""
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    code = code or getattr(getattr(type(function), "forward", type(function).__call__), "__code__", None)
-    if code is None:
+    own = _own_code(function)
+    code = getattr(own, "__code__", None)
+    if code is None or _is_of_torch(own):
         return ""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == code.co_filename]
     if not frames:
         return ""
-    return f"line {frames[-1].lineno}" + (f": `{frames[-1].line}`" if frames[-1].line else "")
+    return f"line {frames[-1].lineno}" + (f": `{shortened(frames[-1].line)}`" if frames[-1].line else "")
+
+
+def _is_own_raise(error: BaseException, function: Callable) -> bool:
+    """Whether a `raise` in the learner's own module or notebook ended the call with NotImplementedError.
+
+    torch raises the same kind of error for dtypes that it has no code for: from C, where the last frame is the learner's
+    too, but does not stand at a `raise`; or from its own Python.
+    """
+    last: TracebackType | None = error.__traceback__
+    if not isinstance(error, NotImplementedError) or last is None:
+        return False
+    while last.tb_next is not None:
+        last = last.tb_next
+    own = _own_code(function)
+    at_raise = last.tb_frame.f_code.co_code[last.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return at_raise and last.tb_frame.f_globals is getattr(own, "__globals__", None) and not _is_of_torch(own)
+
+
+def _is_of_torch(function: Callable) -> bool:
+    """As what stands in the place of the `forward` that a module of the learner's does not define."""
+    return str(getattr(function, "__module__", "")).startswith("torch.")

@@ -6,8 +6,10 @@ atomically, so two kernels lose nothing of each other. Where it cannot be writte
 
 import contextlib
 import copy
+import errno
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 from fmlib._files import atomic_write_text
 
 VERSION = 1
+PATIENCE = 5.0  # seconds to wait for another process that writes
 BLANK = {"passed": False, "tries": 0, "hints": 0, "solution": False, "guess": None}
 Entry = dict[str, Any]
 
@@ -86,6 +89,9 @@ def _change(apply: Callable[[dict[str, Entry]], None]) -> tuple[dict[str, Entry]
             _unsaved.clear()
             return changed, note
     except (OSError, RuntimeError) as error:  # full, read-only, locked for good, no home folder
+        if isinstance(error, TimeoutError):  # reading needs no lock: the file is replaced, never rewritten
+            with contextlib.suppress(OSError, RuntimeError, _Corrupt):
+                known = _read(path())
         known = _with_unsaved(known)
         apply(known)
         _unsaved.update(copy.deepcopy(known))
@@ -112,7 +118,12 @@ def _is_entry(entry: Any) -> bool:
     if not isinstance(entry, dict):
         return False
     kinds = {"passed": bool, "tries": int, "hints": int, "solution": bool, "guess": (int, float, type(None))}
-    return all(isinstance(entry[key], kind) for key, kind in kinds.items() if key in entry)
+    known = {key: entry[key] for key in kinds if key in entry}
+    if not all(isinstance(value, kinds[key]) for key, value in known.items()):
+        return False
+    guess = known.get("guess")
+    counted = [value for key, value in known.items() if key in ("tries", "hints")]
+    return all(0 <= value < 10**9 for value in counted) and (guess is None or abs(guess) < 1e300)
 
 
 def _with_unsaved(known: dict[str, Entry]) -> dict[str, Entry]:
@@ -139,17 +150,31 @@ def _move_aside(file: Path) -> Path:
 
 @contextlib.contextmanager
 def _lock(file: Path) -> Iterator[None]:
-    """One writer at a time; the system lets go when the process ends, however it ends."""
+    """One writer at a time; the system lets go when the process ends, however it ends.
+
+    Raises:
+        TimeoutError: another process holds the lock for longer than `PATIENCE`.
+    """
     with open(file.with_suffix(".lock"), "a+b") as handle:
-        if os.name == "nt":
-            import msvcrt
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if os.name == "nt":
+                    import msvcrt
 
-            handle.seek(0)
-            msvcrt.locking(handle.fileno(), msvcrt.LK_LOCK, 1)
-        else:
-            import fcntl
+                    handle.seek(0)
+                    msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+                else:
+                    import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX)
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK):
+                    raise  # a file system without locks
+                if time.monotonic() > until:
+                    raise TimeoutError(f"another process holds {handle.name}") from None
+                time.sleep(0.02)
         yield
 
 

@@ -5,13 +5,14 @@ import io
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from right_answers import RIGHT
 
 from fmlib.exercises import UnknownExercise, check, registry, solution
-from fmlib.exercises.compare import difference
+from fmlib.exercises.compare import Spelled, difference
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
 
 
@@ -65,7 +66,7 @@ def test_an_attempt_that_changes_its_inputs_is_told_so_and_spoils_nothing():
         train_features.div_(train_features.norm(dim=1, keepdim=True))
         return RIGHT["knn_predict"][1](train_features, train_labels, features, k, temperature)
 
-    assert "changed in place: got train_features, expected none" in said(check("knn_predict", attempt))
+    assert "you changed `train_features` in place" in said(check("knn_predict", attempt))
     assert check("knn_predict", RIGHT["knn_predict"][1]).passed
 
 
@@ -79,6 +80,19 @@ def test_what_an_attempt_prints_is_shown_once_and_only_in_the_result():
         result = check("nt_xent", attempt)
     assert out.getvalue() == ""
     assert repr(result).count("shapes") == 1
+
+
+def test_a_megabyte_of_output_is_cut_short():
+    def attempt(z1, z2, temperature=0.5):
+        print("x" * 10**6)
+        print("y" * 10**6)
+        raise ValueError("z" * 10**6)
+
+    text = said(check("nt_xent", attempt))
+    assert "xxx" in text
+    assert "zzz" in text
+    assert "more characters" in text
+    assert len(text) < 2000
 
 
 def test_an_attempt_cannot_change_the_default_dtype_or_the_gradient_mode():
@@ -222,6 +236,13 @@ def test_a_solution_is_the_source_of_the_library():
         ),
         (True, 1, "got the Python bool True, expected the Python int 1"),
         (None, torch.zeros(3), "got none, expected a tensor of shape [3], float32"),
+        ("play ", "play\n", r"got 'play ', expected 'play\n'"),
+        ("[97, 98]", Spelled("[97, 98]"), "got '[97, 98]', expected [97, 98]"),
+        (np.zeros(3), torch.zeros(3), "got an ndarray, expected"),
+        (np.int64(3), 2, "got an int64 of 3, expected the Python int 2"),
+        ([], torch.zeros(3), "got a list, expected"),
+        pytest.param("x" * 10**6, "y", "(999,702 more characters), expected 'y'", id="a long text"),
+        pytest.param(10**5000, 1, "got the Python int of thousands of digits, expected", id="a long number"),
     ],
 )
 def test_a_difference_is_said_in_a_few_words(got, expected, words):

@@ -22,7 +22,7 @@ each_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exerci
 
 def written(exercise):
     """The starter, as the notebook's cell defines it."""
-    scope = {"torch": torch, "F": F}
+    scope = {}
     exec(exercise.starter, scope)
     return scope[exercise.name]
 
@@ -77,7 +77,7 @@ def test_no_two_misconceptions_share_a_sentence(exercise):
 def test_the_untouched_starter_is_not_attempted(exercise, tmp_path):
     file = tmp_path / "cell.py"
     file.write_text(exercise.starter)
-    scope = {"torch": torch, "F": F}
+    scope = {}
     exec(compile(exercise.starter, str(file), "exec"), scope)
     assert check(exercise.name, scope[exercise.name]).status == "not attempted"
 
@@ -155,11 +155,13 @@ def test_a_case_gives_equal_inputs_that_share_nothing(exercise):
 @each_exercise
 def test_the_cells_are_what_an_author_pastes(exercise):
     parts = cells(exercise.name)
-    assert parts["check"] == f'check("{exercise.name}", {exercise.name})'
+    assert parts["check"].splitlines()[-1] == f'check("{exercise.name}", {exercise.name})'
     assert parts["starter"] == exercise.starter.strip()
     assert exercise.goal.strip() in parts["markdown"]
     assert f"difficulty {exercise.difficulty} of 3" in parts["markdown"]
-    assert [node.name for node in ast.parse(parts["starter"]).body] == [exercise.name]
+    assert [node.name for node in ast.parse(parts["starter"]).body if hasattr(node, "name")] == [
+        exercise.name
+    ]
 
 
 def test_names_are_unique_in_the_book():
@@ -188,7 +190,8 @@ def nt_xent_of_raw_rows(z1, z2, temperature=0.5):
     return F.cross_entropy(similarity, torch.arange(2 * len(z1)).roll(len(z1)))
 
 
-def info_nce_with_live_keys_and_raw_rows(query, keys, queue, temperature=0.2):
+def info_nce_with_live_keys(query, keys, queue, temperature=0.2):
+    query, keys, queue = (rows / rows.norm(dim=1, keepdim=True) for rows in (query, keys, queue.detach()))
     logits = torch.cat([(query * keys).sum(1, keepdim=True), query @ queue.T], 1)
     return F.cross_entropy(logits / temperature, torch.zeros(len(query)).long())
 
@@ -226,7 +229,7 @@ def step_that_repeats_after_augmenting(model, pictures, augment, generator):
     [
         ("nt_xent", nt_xent_keeping_itself, "Self-similarity is left in"),
         ("nt_xent", nt_xent_of_raw_rows, "not normalized"),
-        ("info_nce", info_nce_with_live_keys_and_raw_rows, "keys get a gradient"),
+        ("info_nce", info_nce_with_live_keys, "keys get a gradient"),
         ("enqueue", enqueue_that_drops_the_rest, "does not wrap round"),
         ("momentum_update", momentum_into_new_parameters, "in place"),
         ("knn_predict", knn_by_plain_majority, "same vote"),

@@ -106,6 +106,10 @@ def test_two_kernels_that_write_at_once_lose_nothing():
         "[]",
         '{"version": 1}',
         '{"version": 1, "exercises": {"nt_xent": {"tries": "two"}}}',
+        '{"version": 1, "exercises": {"nt_xent": {"hints": -5}}}',
+        '{"version": 1, "exercises": {"nt_xent": {"tries": -1}}}',
+        '{"version": 1, "exercises": {"first_loss": {"guess": NaN}}}',
+        '{"version": 1, "exercises": {"first_loss": {"guess": 1e999}}}',
         "\udcff",
     ],
 )
@@ -138,6 +142,22 @@ def test_entries_of_exercises_unknown_here_are_kept():
     store.path().write_text(json.dumps({"version": 1, "exercises": {"of_a_later_lesson": {"passed": True}}}))
     hint("nt_xent")
     assert json.loads(store.path().read_text())["exercises"]["of_a_later_lesson"]["passed"] is True
+
+
+@pytest.mark.skipif(os.name != "posix", reason="takes the lock as POSIX does")
+def test_a_lock_that_another_process_keeps_is_given_up_with_a_message(monkeypatch):
+    import fcntl
+
+    monkeypatch.setattr(store, "PATIENCE", 0.1)
+    hint("nt_xent")
+    with open(store.path().with_suffix(".lock"), "a+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        card = hint("nt_xent")
+    assert card.heading.startswith("Hint 2")
+    assert "another process holds" in said(card)
+    assert "kept until the kernel ends" in said(card)
+    hint("nt_xent")
+    assert row("nt_xent")[4] == "3 hints"
 
 
 def full_disk(path, text):

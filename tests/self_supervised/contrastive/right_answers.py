@@ -6,6 +6,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+SEEDS = 2**31
 
 def indices_by_formula(batch):
     return torch.tensor([(row + batch) % (2 * batch) for row in range(2 * batch)])
@@ -136,7 +137,7 @@ def step_with_own_loss(model, pictures, augment, generator):
 
 
 def step_with_new_seeds(model, pictures, augment, generator):
-    seeds = torch.randint(2**31, (2,), generator=generator).tolist()
+    seeds = torch.randint(SEEDS, (2,), generator=generator).tolist()
     view2, view1 = (augment(pictures, torch.Generator().manual_seed(seed)) for seed in seeds)
     return model.loss(view1, view2)
 

@@ -37,9 +37,14 @@ $$
 $$
 
 where $\sigma$ is the logistic function, $y_c$ the chosen and $y_r$ the rejected answer. No gradient may reach the
-reference's two tensors. It must stay finite where the difference is -10,000.
+reference's two tensors. It must stay finite where the difference is -10,000. All four have one float dtype,
+whichever it is, and the loss has it too.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejected, beta):
     """Mean loss of pairs of answers; all four are log-probabilities [batch]."""
     raise NotImplementedError("write dpo_loss")
@@ -191,6 +196,10 @@ def plain_sequence_log_probs(model, tokens, answers):
 
 
 UNSHIFTED = '''
+import torch
+import torch.nn.functional as F
+
+
 def sequence_log_probs(model, tokens, answers):
     """log p(answer | prompt) of each row [batch], in nats."""
     log_probs = model(tokens[:, :-1]).log_softmax(dim=-1)  # [batch, length - 1, vocab]
@@ -208,9 +217,9 @@ SEQUENCE_LOG_PROBS = Exercise(
     goal="""
 `tokens` `[batch, length]` has a prompt, an answer with its end mark, and padding in each row; `answers`, of the same shape,
 is True at the answer's tokens. `model(tokens)` returns logits `[batch, length, vocab]`. The function should return
-log p(answer | prompt) `[batch]`: the sum over the answer's tokens, the end mark with them, and nothing else. With this
-version training goes well, the loss falls; but the tuned model's answers go on and on, whatever the preferred ones did, as
-if the mark that ends them did not count. Find out why, and mend the function.
+log p(answer | prompt) `[batch]`, in the dtype of the logits: the sum over the answer's tokens, the end mark with
+them, and nothing else. With this version training goes well, the loss falls; but the tuned model's answers go on and
+on, whatever the preferred ones did, as if the mark that ends them did not count. Find out why, and mend the function.
 """,
     starter=UNSHIFTED,
     reference=sequence_log_probs,

@@ -35,6 +35,9 @@ IN_CONTEXT_BATCH = Exercise(
 n - 1. Value v is the token n + v, so that no token means both. Both inputs and the result are `torch.long`.
 """,
     starter='''
+import torch
+
+
 def in_context_batch(mappings, keys):
     """Texts [batch, 2 * pairs]: key, value, key, value, ..."""
     raise NotImplementedError("write in_context_batch")

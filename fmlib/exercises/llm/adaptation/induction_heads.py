@@ -13,13 +13,13 @@ def plain_score(maps, period):
     return (total / period).mean(dim=0)
 
 
-def some_maps(generator, batch, heads, period, layer="random"):
+def some_maps(generator, batch, heads, period, layer="random", causal=True):
     logits = torch.randn(batch, heads, 2 * period, 2 * period, generator=generator)
     if layer == "induction":
         i = torch.arange(period, 2 * period)
         logits[:, 0, i, i - period + 1] += 5
     hidden = torch.ones(2 * period, 2 * period).triu(1).bool()
-    return {"maps": logits.masked_fill(hidden, float("-inf")).softmax(dim=-1), "period": period}
+    return {"maps": logits.masked_fill(hidden & causal, float("-inf")).softmax(dim=-1), "period": period}
 
 
 INDUCTION_SCORE = Exercise(
@@ -32,11 +32,14 @@ INDUCTION_SCORE = Exercise(
     goal="""
 A text of `period` tokens is read twice in a row, A B C D A B C D, so a layer's attention maps `maps` are
 `[batch, heads, 2 * period, 2 * period]`; row i says where position i looks. Return a score for each head,
-`[heads]`: the weight that a position of the *second* half gives to the place *behind* the earlier
+`[heads]` in the dtype of `maps`: the weight that a position of the *second* half gives to the place *behind* the earlier
 occurrence of its own token, on average over the batch and all `period` positions of that half. At the second
 A this place is the first B.
 """,
     starter='''
+import torch
+
+
 def induction_score(maps, period):
     """How much each head looks at what came next the last time: [heads]."""
     raise NotImplementedError("write induction_score")
@@ -47,6 +50,7 @@ def induction_score(maps, period):
         Case("a head that does it", lambda g: some_maps(g, 2, 3, 6, "induction")),
         Case("1 text, 1 head", lambda g: some_maps(g, 1, 1, 4)),
         Case("as many heads as texts", lambda g: some_maps(g, 4, 4, 3)),
+        Case("heads that look ahead, too", lambda g: some_maps(g, 2, 2, 4, causal=False)),
         Case("1 token, twice", lambda g: some_maps(g, 2, 2, 1)),
     ),
     misconceptions=(

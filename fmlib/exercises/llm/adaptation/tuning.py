@@ -37,10 +37,14 @@ ANSWER_LOSS = Exercise(
 `tokens` `[batch, length]` has in each row a prompt, an answer that ends with its end mark, and padding. `answers`, of the
 same shape, is True at the answers' tokens, the end mark among them, and False at prompts and padding. `logits`
 `[batch, length, vocab]` are the model's for these tokens: at position t they say what comes at t + 1. Return the mean
-cross-entropy, in nats, over all tokens of answers in the batch; each of them counts the same. No prompt is
-empty.
+cross-entropy, in nats, over all tokens of answers in the batch; each of them counts the same. It has the dtype
+of `logits`. No prompt is empty.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def answer_loss(logits, tokens, answers):
     """Mean nats per token of the answers, a scalar."""
     raise NotImplementedError("write answer_loss")
@@ -146,11 +150,14 @@ REPLAY_BATCH = Exercise(
     difficulty=1,
     minutes=5,
     goal="""
-`new` and `old` are batches of pieces of text, both `[batch, length]`; `share` is a number from 0 to 1. Return a batch of the
-same shape, of which `round(share * batch)` rows are old: the first rows of `new`, as many as there is room for, then the
-first rows of `old`. Leave both inputs as they are.
+`new` and `old` are batches of pieces of text, both `[batch, length]`; `share` is a number from 0 to 1. Return a batch of
+the same shape and dtype, of which `round(share * batch)` rows are old: the first rows of `new`, as many as there is room
+for, then the first rows of `old`. Leave both inputs as they are.
 """,
     starter='''
+import torch
+
+
 def replay_batch(new, old, share):
     """A batch [batch, length] of new pieces, and behind them a share of old ones."""
     raise NotImplementedError("write replay_batch")
@@ -160,6 +167,8 @@ def replay_batch(new, old, share):
         Case("8 pieces, a quarter old", lambda g: two_batches(g, 8, 5, 0.25)),
         Case("a share that rounds up", lambda g: two_batches(g, 6, 4, 0.3)),
         Case("a share that rounds down", lambda g: two_batches(g, 5, 4, 0.25)),
+        Case("half of 5 pieces", lambda g: two_batches(g, 5, 4, 0.5)),
+        Case("half of 7 pieces", lambda g: two_batches(g, 7, 3, 0.5)),
         Case("no replay", lambda g: two_batches(g, 4, 3, 0.0)),
         Case("nothing new", lambda g: two_batches(g, 4, 3, 1.0)),
     ),

@@ -29,6 +29,12 @@ def draw(generator, batch, length, share=0.5, mask_token=1):
     }
 
 
+def at_the_borders(generator):
+    inputs = draw(generator, 2, 4, share=1.0)
+    borders = torch.tensor([0.8, 0.9, 0.0, 0.85], dtype=torch.float64)
+    return {**inputs, "draws": borders.repeat(2, 1), "chosen": torch.tensor([[True] * 4, [False] * 4])}
+
+
 HIDE_TOKENS = Exercise(
     name="hide_tokens",
     chapter="llm",
@@ -40,10 +46,13 @@ HIDE_TOKENS = Exercise(
 BERT learns to say which tokens were hidden. `tokens` is `[batch, length]`, and `chosen`, of the same shape and
 bool, says which of them it will be asked for. What it reads in their place is decided by `draws`, numbers in
 [0, 1): below 0.8 the `mask_token`, from there to below 0.9 the token of `others` at this place, else the token
-itself. Return two tensors `[batch, length]`: what the model reads, and the targets: the token where one is
-chosen, -100 everywhere else.
+itself. Return two tensors `[batch, length]` of the dtype of `tokens`: what the model reads, and the targets: the
+token where one is chosen, -100 everywhere else.
 """,
     starter='''
+import torch
+
+
 def hide_tokens(tokens, chosen, draws, others, mask_token):
     """What the model reads, and what it is asked for: two of [batch, length]."""
     raise NotImplementedError("write hide_tokens")
@@ -56,6 +65,7 @@ def hide_tokens(tokens, chosen, draws, others, mask_token):
         Case("nothing is chosen", lambda g: draw(g, 1, 6, share=0.0)),
         Case("mask token 60", lambda g: draw(g, 3, 15, mask_token=60)),
         Case("1 token in 7, 4 rows", lambda g: draw(g, 4, 30, share=0.15)),
+        Case("draws of exactly 0.8 and 0.9", at_the_borders),
     ),
     misconceptions=(
         Misconception(
@@ -116,13 +126,21 @@ def hide_tokens(tokens, chosen, draws, others, mask_token):
             ),
         ),
         Misconception(
-            "Too many are replaced by others, or none stays: from 0.9 on the token stays as it is.",
-            slips(
-                plain_hide_tokens,
-                {" & (draws < 0.9)": ""},
-                {"(draws >= 0.8) & (draws < 0.9)": "(draws >= 0.9)"},
-                {"draws < 0.9": "draws < 0.8"},
-            ),
+            "Too many are replaced by others: from 0.9 on the token stays as it is.",
+            slips(plain_hide_tokens, {" & (draws < 0.9)": ""}),
+        ),
+        Misconception(
+            "Draws from 0.8 to below 0.9 get the token of `others`, and those from 0.9 on keep their own. Here it is the "
+            "other way round.",
+            slips(plain_hide_tokens, {"(draws >= 0.8) & (draws < 0.9)": "(draws >= 0.9)"}),
+        ),
+        Misconception(
+            "No token is replaced by one of `others`: that is for draws from 0.8 to below 0.9.",
+            slips(plain_hide_tokens, {"draws < 0.9": "draws < 0.8"}),
+        ),
+        Misconception(
+            "The two are returned in the wrong order: first what the model reads, then the targets.",
+            slips(plain_hide_tokens, {"return read, targets": "return targets, read"}),
         ),
         Misconception(
             "The shares are mixed up: 0.8 of the chosen tokens become the mask token, those with draws *below* 0.8.",

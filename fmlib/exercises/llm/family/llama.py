@@ -32,10 +32,15 @@ LLaMA and T5 normalize without a mean and without a bias. `x` is `[batch, length
 
 $$w \odot \frac{x}{\sqrt{\frac{1}{d}\sum_i x_i^2 + \varepsilon}}$$
 
-with $d$ the number of features and $\varepsilon$ the argument `eps`. `F.rms_norm` would pass, and teach
+with $d$ the number of features and $\varepsilon$ the argument `eps`. `x` and `weight` have one float dtype,
+whichever it is, and the result has it too. `F.rms_norm` would pass, and teach
 you nothing. Half precision need not be handled.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def rms_norm(x, weight, eps=1e-5):
     """x by its root mean square, times the weight: [batch, length, dim]."""
     raise NotImplementedError("write rms_norm")
@@ -127,6 +132,9 @@ def plain_repeat_heads(x, times):
 
 
 TILING_REPEAT = '''
+import torch
+
+
 def repeat_heads(x, times):
     """[batch, key_heads, length, head_dim] -> [batch, key_heads * times, length, head_dim]."""
     return x.repeat(1, times, 1, 1)
@@ -145,7 +153,7 @@ each of these is repeated `times` times. With this function, a published model t
 a complaint, all shapes fit, and it writes nonsense. Models in which every head has keys of its own, or all
 share one, are fine. A model that you train from scratch with it learns as well as any. Find out why, and mend the
 function. `x` is `[batch, key_heads, length, head_dim]`; the result is
-`[batch, key_heads * times, length, head_dim]`.
+`[batch, key_heads * times, length, head_dim]`, in the dtype of `x`.
 """,
     starter=TILING_REPEAT,
     reference=repeat_heads,

@@ -47,9 +47,12 @@ and at position $m$ it turns by $\alpha = m \, \theta^{-2i/d}$:
 
 $$x_i' = x_i \cos\alpha - x_{i+d/2} \sin\alpha, \qquad x_{i+d/2}' = x_{i+d/2} \cos\alpha + x_i \sin\alpha$$
 
-Return as `x`. `head_dim` is even.
+Return the shape and the dtype of `x`, whichever float dtype that is. `head_dim` is even.
 """,
     starter='''
+import torch
+
+
 def rotary(x, positions, theta=10000.0):
     """Every pair of features turned by its position: [batch, heads, length, head_dim]."""
     raise NotImplementedError("write rotary")

@@ -51,6 +51,9 @@ The first sentinel is `first_sentinel`, the next `first_sentinel - 1`, and so on
 `5 6 7 8 9` with `6 7` and `9` missing becomes `5 99 8 98` and `99 6 7 98 9 97`. A loop is fine.
 """,
     starter='''
+import torch
+
+
 def corrupt_spans(tokens, missing, first_sentinel):
     """What is read, and what must be written, as two tensors of one axis."""
     raise NotImplementedError("write corrupt_spans")

@@ -46,6 +46,9 @@ def watch_cache(function, inputs) -> Notes:
 
 
 STARTS_ANEW = '''
+import torch
+
+
 def next_logits(model, tokens, cache):
     """Logits [batch, vocab] of the token after `tokens`; the cache has seen the first of them."""
     past = cache[0].length
@@ -65,7 +68,7 @@ NEXT_LOGITS = Exercise(
     goal="""
 `tokens` `[batch, length]` is everything so far, and `cache` (one `KVCache` a layer, as from
 `model.make_cache`) has seen the first `cache[0].length` of them. The function returns the logits
-`[batch, vocab]` of what comes next, and only tokens that are new go through the model. It is fast, and
+`[batch, vocab]` of what comes next, in the model's dtype, and only tokens that are new go through the model. It is fast, and
 the prompt's own continuation starts well. But from the second new token on the text is another one
 than the same model writes without a cache, and worse. Find out why, and mend the function.
 `model.hidden(tokens, cache=..., positions=...)` appends keys and values to the cache; `positions`

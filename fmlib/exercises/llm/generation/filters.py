@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from fmlib.exercises.compare import Fact
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
 from fmlib.exercises.observe import Notes
 from fmlib.llm.generation.sampling import apply_temperature, top_k_filter
@@ -10,18 +11,30 @@ from fmlib.llm.generation.sampling import apply_temperature, top_k_filter
 
 def watch_probabilities(function, inputs) -> Notes:
     """What would be drawn: two sets of logits that give the same probabilities are equally right."""
-    before = {name: value.clone() for name, value in inputs.items() if isinstance(value, Tensor)}
+    return _look(function, inputs)[0]
+
+
+def watch_kept(function, inputs) -> Notes:
+    """The same, and which tokens can be drawn at all: -20 is not minus infinity."""
+    notes, returned = _look(function, inputs)
+    if returned is not None:
+        notes["whether each token can be drawn"] = returned.double().softmax(-1) > 0
+    return notes
+
+
+def _look(function, inputs) -> tuple[Notes, Tensor | None]:
     returned = function(*inputs.values())
     usable = (
         isinstance(returned, Tensor) and returned.is_floating_point() and returned.layout == torch.strided
     )
-    changed = [name for name, value in before.items() if not torch.equal(inputs[name], value)]
+    if not usable or not returned.ndim:
+        return {"the probabilities (softmax of what is returned)": returned}, None
     return {
-        "the probabilities (softmax of what is returned)": returned.softmax(-1)
-        if usable and returned.ndim
-        else returned,
-        "the inputs that were changed in place": ", ".join(changed) or "none",
-    }
+        "whether a logit is nan": Fact(
+            bool(returned.isnan().any()), "what you return has nan in it", "what you return has no nan"
+        ),
+        "the probabilities (softmax of what is returned)": returned.softmax(-1),
+    }, returned
 
 
 def logits_of(generator, batch, vocab, spread=2.0, dtype=torch.float32):
@@ -42,9 +55,13 @@ APPLY_TEMPERATURE = Exercise(
     goal="""
 `logits` is `[batch, vocab]`, `temperature` a positive number. Return new logits `[batch, vocab]` whose
 softmax is proportional to $p^{1/T}$, where $p$ is the softmax of `logits` and $T$ the temperature. The
-probabilities must be sharper below 1 and flatter above; leave `logits` itself as it is.
+probabilities must be sharper below 1 and flatter above; leave `logits` itself as it is. The result has the
+dtype of `logits`, whichever float dtype that is.
 """,
     starter='''
+import torch
+
+
 def apply_temperature(logits, temperature):
     """Logits [batch, vocab] of a sharper or flatter distribution."""
     raise NotImplementedError("write apply_temperature")
@@ -112,15 +129,18 @@ TOP_K_FILTER = Exercise(
 `logits` is `[batch, vocab]`, `k` a whole number of at least 1. Return `[batch, vocab]`: in each row the
 k largest logits as they are, and minus infinity for all others, so that those are never drawn. With `k`
 above the size of the vocabulary everything stays. No two logits of a row are equal. Leave `logits`
-itself as it is.
+itself as it is. The result has the dtype of `logits`, whichever float dtype that is.
 """,
     starter='''
+import torch
+
+
 def top_k_filter(logits, k):
     """The k likeliest tokens of each row keep their logits, the others get minus infinity."""
     raise NotImplementedError("write top_k_filter")
 ''',
     reference=top_k_filter,
-    observe=watch_probabilities,
+    observe=watch_kept,
     cases=(
         Case("2 rows of 6, k = 3", lambda g: {"logits": logits_of(g, 2, 6), "k": 3}),
         Case("k = 1", lambda g: {"logits": logits_of(g, 3, 5), "k": 1}),

@@ -3,7 +3,7 @@
 import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.llm.generation.filters import logits_of, watch_probabilities
+from fmlib.exercises.llm.generation.filters import logits_of, watch_kept
 from fmlib.llm.generation.sampling import top_p_filter
 
 
@@ -27,19 +27,28 @@ TOP_P_FILTER = Exercise(
 `logits` is `[batch, vocab]`, `p` a number in (0, 1]. In each row keep the *nucleus*: go through the tokens
 from the likeliest down, and stop with the one with which their probabilities together reach `p`; that one
 still belongs to it. Return `[batch, vocab]`, each logit in its own place, with minus infinity outside the
-nucleus. With `p = 1` everything stays. Leave `logits` itself as it is.
+nucleus. With `p = 1` everything stays. Leave `logits` itself as it is. The result has the dtype of `logits`,
+whichever float dtype that is.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def top_p_filter(logits, p):
     """The fewest tokens that together reach probability p keep their logits, the others get minus infinity."""
     raise NotImplementedError("write top_p_filter")
 ''',
     reference=top_p_filter,
-    observe=watch_probabilities,
+    observe=watch_kept,
     cases=(
         Case("2 rows of 6, p = 0.8", lambda g: {"logits": logits_of(g, 2, 6), "p": 0.8}),
         Case("one token has more than p", lambda g: {"logits": logits_of(g, 3, 5, 8.0), "p": 0.3}),
         Case("p = 1", lambda g: {"logits": logits_of(g, 2, 7, 4.0), "p": 1.0}),
+        Case(
+            "p = 1, logits far apart",
+            lambda g: {"logits": torch.tensor([[0.0, -20.0, -40.0], [-35.0, 0.0, -200.0]]), "p": 1.0},
+        ),
         Case("nearly flat rows, p = 0.5", lambda g: {"logits": logits_of(g, 4, 9, 0.2), "p": 0.5}),
         Case("p = 0.95", lambda g: {"logits": logits_of(g, 3, 12), "p": 0.95}),
         Case("float64", lambda g: {"logits": logits_of(g, 1, 8, dtype=torch.float64), "p": 0.7}),

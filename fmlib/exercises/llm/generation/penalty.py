@@ -54,9 +54,14 @@ REPETITION_PENALTY = Exercise(
 `logits` is `[batch, vocab]`, `tokens` is `[batch, length]`: what each row has so far. `penalty` is at
 least 1. Return logits `[batch, vocab]` in which every token that its row already has is less likely: a
 positive logit is divided by the penalty, a negative one multiplied by it. A token is penalized once,
-however often it is there. Leave `logits` itself as it is.
+however often it is there. Leave `logits` itself as it is. The result has the dtype of `logits`, whichever
+float dtype that is.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def repetition_penalty(logits, tokens, penalty):
     """Logits [batch, vocab] that are lower for what is already there."""
     raise NotImplementedError("write repetition_penalty")

@@ -14,6 +14,9 @@ def plain_causal_mask(queries, keys):
 
 
 LEAKING_MASK = '''
+import torch
+
+
 def causal_mask(queries, keys):
     """True where a query may look: bool [queries, keys]."""
     return torch.ones(queries, keys, dtype=torch.bool).tril(keys - queries + 1)
@@ -123,6 +126,16 @@ def heads_of(generator, queries=4, keys=4, dim=3, value_dim=3, mask=None, dtype=
     return inputs
 
 
+def hidden_and_loud(generator):
+    """All logits far below zero, and the values of the hidden key so large that any weight of it shows."""
+    inputs = heads_of(generator)
+    inputs["query"], inputs["key"] = 10 + inputs["query"] / 50, -12 + inputs["key"] / 50
+    inputs["value"][..., -1, :] = 1e12
+    inputs["mask"] = torch.ones(4, 4, dtype=torch.bool)
+    inputs["mask"][:, -1] = False
+    return inputs
+
+
 ATTENTION = Exercise(
     name="attention",
     chapter="llm",
@@ -138,9 +151,14 @@ $$\operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}}\right) V$$
 
 with $d$ the `head_dim`. `mask`, if there is one, is bool and broadcasts to
 `[batch, heads, queries, keys]`: where it is False, a query gives the key no weight at all. Every query
-may look somewhere. Write the formula; `F.scaled_dot_product_attention` would pass, and teach you nothing.
+may look somewhere. `query`, `key` and `value` have one float dtype, whichever it is, and the result has it
+too. Write the formula; `F.scaled_dot_product_attention` would pass, and teach you nothing.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def attention(query, key, value, mask=None):
     """What each query gathers: [batch, heads, queries, value_dim]."""
     raise NotImplementedError("write attention")
@@ -153,6 +171,7 @@ def attention(query, key, value, mask=None):
         Case("2 queries, 6 keys, values of another width", lambda g: heads_of(g, 2, 6, 4, 5)),
         Case("a mask for each row of the batch", lambda g: heads_of(g, 3, 5, 2, 2, mask="random")),
         Case("1 query, 1 key", lambda g: heads_of(g, 1, 1)),
+        Case("logits around -200, and a hidden key with values of 1e12", hidden_and_loud),
         Case("float64, 16 features", lambda g: heads_of(g, 5, 5, 16, 16, "causal", torch.float64)),
     ),
     misconceptions=(

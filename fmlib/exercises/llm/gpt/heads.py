@@ -27,10 +27,13 @@ SPLIT_HEADS = Exercise(
     goal="""
 `x` is `[batch, length, dim]`. Cut the features of every position into `heads` heads of `dim // heads`
 features, neighbors together: head 0 has the first `dim // heads` features, head 1 the next ones.
-Return `[batch, heads, length, dim // heads]`, so that each head can attend by itself. `heads` divides
-`dim`.
+Return `[batch, heads, length, dim // heads]` in the dtype of `x`, so that each head can attend by itself.
+`heads` divides `dim`.
 """,
     starter='''
+import torch
+
+
 def split_heads(x, heads):
     """[batch, length, dim] -> [batch, heads, length, dim // heads]."""
     raise NotImplementedError("write split_heads")
@@ -108,6 +111,9 @@ def plain_merge_heads(x):
 
 
 MIXING_MERGE = '''
+import torch
+
+
 def merge_heads(x):
     """[batch, heads, length, head_dim] -> [batch, length, heads * head_dim]."""
     batch, heads, length, head_dim = x.shape
@@ -125,7 +131,7 @@ MERGE_HEADS = Exercise(
 A GPT uses this function behind its attention. All shapes fit and the causal mask is right. Yet when
 you change the last token of a text, logits of *earlier* positions change. With one head the trouble is
 gone. Find out why, and mend the function. `x` is `[batch, heads, length, head_dim]`; the result is
-`[batch, length, heads * head_dim]`, in which position t has what the heads gathered at position t, head
+`[batch, length, heads * head_dim]` in the dtype of `x`, in which position t has what the heads gathered at position t, head
 0 first.
 """,
     starter=MIXING_MERGE,

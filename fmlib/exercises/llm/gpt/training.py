@@ -40,9 +40,14 @@ guesses that can be judged, as a scalar through which gradients flow:
 
 $$-\frac{1}{n} \sum_{b,\,t} \log \operatorname{softmax}(\text{logits}_{b,t})_{\text{tokens}_{b,t+1}}$$
 
-Tokens of -100 are no targets: they are left out of the sum and of $n$. `length` is at least 2.
+Tokens of -100 are no targets: they are left out of the sum and of $n$. `length` is at least 2. The result has
+the dtype of `logits`, whichever float dtype that is.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def next_token_loss(logits, tokens):
     """Mean cross-entropy of each next token: a scalar."""
     raise NotImplementedError("write next_token_loss")
@@ -235,7 +240,8 @@ def count_parameters(config):
             ),
         ),
         Misconception(
-            "The MLP's biases are `4 * dim` for the first matrix and `dim` for the second.",
+            "The biases of a block's matrices are off: there are 9 · dim, `dim` for each of query, key, value and output, "
+            "`4 * dim` for the first matrix of the MLP and `dim` for its second.",
             slips(
                 plain_count_parameters,
                 {"bias * 5 * dim": "bias * 2 * dim"},

@@ -59,6 +59,9 @@ with $n$ the number of *different* tokens that followed. Return `[vocab]` in the
 context that was never seen (all counts 0), only `shorter` is left.
 """,
     starter='''
+import torch
+
+
 def discounted_probabilities(counts, shorter, discount):
     """Probabilities of the next token, interpolated with those of a shorter context: [vocab]."""
     raise NotImplementedError("write discounted_probabilities")

@@ -33,6 +33,9 @@ with larger tokens. Which is better? Return the bits per *character*, a `float`:
 its characters. `tokens` and `characters` are how many the text has.
 """,
     starter='''
+import math
+
+
 def bits_from_perplexity(perplexity, tokens, characters):
     """Bits per character of a model with this perplexity per token."""
     raise NotImplementedError("write bits_from_perplexity")
@@ -117,15 +120,18 @@ POWER_LAW_BY_LINE = Exercise(
     goal=r"""
 In logarithmic axes the power law $L(N) = A \cdot N^{-\alpha}$ is a straight line: $\log L = \log A - \alpha \log N$.
 `sizes` and `losses` are `[runs]`, from at least two runs. Fit the line by least squares ($L$ is what has errors), and return
-the tuple `(A, alpha)` of two scalar tensors; $\alpha$ is positive where the loss falls.
+the tuple `(A, alpha)` of two scalar tensors, in any float dtype; $\alpha$ is positive where the loss falls.
 """,
     starter='''
+import torch
+
+
 def power_law_by_line(sizes, losses):
     """The scale A and the exponent alpha of L = A * N ** -alpha."""
     raise NotImplementedError("write power_law_by_line")
 ''',
     reference=power_law_by_line,
-    observe=watch(result=("the scale A", "the exponent alpha")),
+    observe=watch(result=("the scale A", "the exponent alpha"), any_dtype=True),
     cases=(
         Case("5 runs that follow the law", lambda g: runs(g, 5, 9.0, 0.1, noise=0.0)),
         Case("6 runs that scatter", lambda g: runs(g, 6, 5.0, 0.2)),

@@ -17,6 +17,9 @@ def plain_pieces(tokens, starts, length):
 
 
 UNSHIFTED = '''
+import torch
+
+
 def inputs_and_targets(tokens, starts, length):
     """What the model reads and what it should answer, both [batch, length]."""
     pieces = torch.stack([tokens[start : start + length] for start in starts])
@@ -45,7 +48,7 @@ zero in a few hundred steps, on held-out text as well. But asked to write, the m
 bug.
 
 The model must read exactly `length` tokens from each start on and answer `length` questions. Return `(inputs, targets)`,
-both `[batch, length]`. Behind every piece the text has at least one more token.
+both `[batch, length]` and of the dtype of `tokens`. Behind every piece the text has at least one more token.
 """,
     starter=UNSHIFTED,
     reference=inputs_and_targets,
@@ -132,6 +135,9 @@ Which share of the highest learning rate does a step get? `step` counts from 0, 
 Return a `float`.
 """,
     starter='''
+import math
+
+
 def cosine_schedule(step, steps, warmup):
     """The share of the full learning rate at a step: a float from 0 to 1."""
     raise NotImplementedError("write cosine_schedule")

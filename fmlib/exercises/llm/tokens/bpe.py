@@ -114,6 +114,14 @@ def count_pairs(words, counts):
             (pairs_without_overlap, pairs_side_by_side),
         ),
         Misconception(
+            "A pair's number is overwritten when the pair comes again: add to what has been counted so far.",
+            slips(plain_count_pairs, {"pairs.get(pair, 0) + count": "count"}),
+        ),
+        Misconception(
+            "These two are not neighbors: one token stands between them. The right neighbor of place i is at i + 1.",
+            slips(plain_count_pairs, {"len(word) - 1": "len(word) - 2", "word[i + 1]": "word[i + 2]"}),
+        ),
+        Misconception(
             "The end of one word and the beginning of the next were counted as neighbors. Merges must "
             "stay inside of words: go through each word by itself.",
             (pairs_across_words, pairs_across_words_once),
@@ -209,6 +217,7 @@ def merge_pair(ids, pair, new_id):
         list_case("aaaaa", b"aaaaa"),
         list_case("the pair reversed", b"baab", (97, 98)),
         list_case("no pair", b"abc", (99, 97)),
+        list_case("ids that look alike when they are written out", [197, 98, 97, 981, 97, 98], (97, 98)),
         list_case("one token", b"a"),
         list_case("nothing", b""),
         Case("a random list", lambda g: {"ids": draw(g, 40, 3), "pair": (1, 1), "new_id": 3}),

@@ -8,6 +8,9 @@ from fmlib.exercises.llm.tokens.notes import watch_list
 from fmlib.llm.tokens.bpe import bpe_encode, learn_merges, merge_pair
 
 LEFT_TO_RIGHT = '''
+from fmlib.llm.tokens import bpe
+
+
 def bpe_encode(ids, ranks):
     """The tokens of one word, from its bytes: replay the merges."""
     ids = list(ids)
@@ -104,6 +107,11 @@ learned earlier has the lower id. `bpe.merge_pair(ids, pair, new_id)` merges a p
         encode_case("abcababd", b"abcababd", BY_HAND),
         encode_case("aaa", b"aaa", {(97, 97): 256}),
         encode_case("aaaaaaa", b"aaaaaaa", {(97, 97): 256, (256, 256): 257}),
+        encode_case("ranks in another order", b"abcababd", dict(reversed(BY_HAND.items()))),
+        encode_case("the pair on the right was learned first", b"cab", {(97, 98): 256, (99, 97): 257}),
+        encode_case(
+            "three pairs, the last learned first", b"abcd", {(99, 100): 256, (98, 99): 257, (97, 98): 258}
+        ),
         encode_case("no merge fits", b"xyz", BY_HAND),
         encode_case("one byte", b"a", BY_HAND),
         encode_case("nothing", b"", BY_HAND),

@@ -1,21 +1,20 @@
 """What a check looks at where functions take and return lists: their content, spelled out, whatever holds it."""
 
-import copy
 import operator
 from collections.abc import Mapping
 from typing import Any
 
-from fmlib.exercises.compare import describe
+from fmlib.exercises.compare import Fact, Spelled, describe
 from fmlib.exercises.observe import Notes
 
 
 def spell(value: Any) -> Any:
-    """A list, tuple or row of numbers or words as one line, e.g. ``"[97, 256]"``; anything else as `describe` has it."""
+    """A list, tuple or row of numbers or words as one line, e.g. ``"[97, 256]"``; anything else as it is."""
     if hasattr(value, "tolist"):  # torch, NumPy
         value = value.tolist()
     if not isinstance(value, (list, tuple)):
-        return describe(value)
-    return f"[{', '.join(_spell_one(item) for item in value)}]"
+        return value
+    return Spelled(f"[{', '.join(_spell_one(item) for item in value)}]")
 
 
 def _spell_one(item: Any) -> str:
@@ -28,22 +27,25 @@ def _spell_one(item: Any) -> str:
 
 
 def watch_list(function, inputs: dict[str, Any]) -> Notes:
-    """The list that a function returns, and whether it left its inputs alone."""
-    before = copy.deepcopy(inputs)
-    result = spell(function(*inputs.values()))
-    return {"the result": result, **_unchanged(inputs, before)}
+    """The list that a function returns, and whether it is a new one."""
+    result = function(*inputs.values())
+    same = any(result is value for value in inputs.values())
+    return {
+        "the result": spell(result),
+        "whether the result is an input itself": Fact(
+            same, "you return an input itself; make a new list", "what you return is a new list"
+        ),
+    }
 
 
 def watch_counts(function, inputs: dict[str, Any]) -> Notes:
     """The counts that a function returns, by pair; a pair with the count 0 is as good as none."""
-    before = copy.deepcopy(inputs)
     result = function(*inputs.values())
     if isinstance(result, Mapping):
-        rows = sorted((spell(pair), spell([count])[1:-1]) for pair, count in result.items() if count != 0)
-        result = ", ".join(f"{pair}: {count}" for pair, count in rows) or "no pairs"
-    return {"the counts": describe(result), **_unchanged(inputs, before)}
-
-
-def _unchanged(inputs: dict[str, Any], before: dict[str, Any]) -> Notes:
-    changed = [name for name in inputs if inputs[name] != before[name]]
-    return {"the inputs that were changed in place": ", ".join(changed) or "none"}
+        rows = sorted(
+            (spell(pair) if isinstance(pair, tuple) else describe(pair), _spell_one(count))
+            for pair, count in result.items()
+            if count != 0
+        )
+        result = Spelled(", ".join(f"{pair}: {count}" for pair, count in rows) or "no pairs")
+    return {"the counts": result}

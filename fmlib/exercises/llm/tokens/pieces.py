@@ -44,6 +44,9 @@ characters the text has. Return the loss in bits per character: how many bits a 
 compressor that trusts this model would spend on each.
 """,
     starter='''
+import math
+
+
 def bits_per_character(nats, characters):
     """The loss in bits per character: a number."""
     raise NotImplementedError("write bits_per_character")
@@ -189,6 +192,10 @@ def wordpiece(word, vocabulary, unknown="[UNK]"):
         word_case("a word that fits only at its beginning", "playful"),
         word_case("a word whose end is missing", "playq"),
         word_case("the longest piece leads nowhere", "abc", {"a", "ab", "##bc", "##b"}),
+        word_case("a last piece of one letter", "plays", {"play", "##s"}),
+        word_case("a piece that stands only at a word's beginning", "playa", {"play", "a"}),
+        word_case("two letters", "ab", {"a", "##b"}),
+        word_case("two letters, both only at a beginning", "ab", {"a", "b"}),
         word_case("a piece only for the inside", "ing"),
         word_case("another unknown token", "zzz", unknown="<unk>"),
         word_case("an empty word", ""),
@@ -204,6 +211,11 @@ def wordpiece(word, vocabulary, unknown="[UNK]"):
                     '            if start > 0:\n                piece = "##" + piece\n': "            piece = '##' + piece\n"
                 },
             ),
+        ),
+        Misconception(
+            "It gives up as soon as the whole rest of the word is no piece. Then make the part shorter, letter by letter, "
+            "until it fits.",
+            slips(plain_wordpiece, {"            end -= 1\n": "            end = start\n"}),
         ),
         Misconception(
             "The shortest piece was taken. Begin with the whole rest of the word, and make it shorter until it fits.",

@@ -1,10 +1,15 @@
 """A bug hunt by symptom: contrastive_step."""
 
+import random
+import time
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
+from fmlib.exercises.compare import Fact, describe
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
-from fmlib.exercises.observe import Notes
+from fmlib.exercises.observe import Notes, changing, seed_everything
 from fmlib.self_supervised.contrastive.simclr import SimCLR, SimCLRConfig, nt_xent
 
 
@@ -13,6 +18,21 @@ def contrastive_step(model, pictures, augment, generator):
     view1 = augment(pictures, generator)
     view2 = augment(pictures, generator)
     return model.loss(view1, view2)
+
+
+def step_by_the_clock(model, pictures, augment, generator):
+    drawn = torch.Generator().manual_seed(time.time_ns() % 2**31)
+    return model.loss(augment(pictures, drawn), augment(pictures, drawn))
+
+
+def step_by_python(model, pictures, augment, generator):
+    drawn = torch.Generator().manual_seed(random.randrange(2**31))
+    return model.loss(augment(pictures, drawn), augment(pictures, drawn))
+
+
+def step_that_reseeds(model, pictures, augment, generator):
+    generator.seed()
+    return contrastive_step(model, pictures, augment, generator)
 
 
 def half_detached_step(model, pictures, augment, generator):
@@ -57,9 +77,11 @@ def step_inputs(generator, batch):
     return {"model": model, "pictures": pictures, "augment": Augment(), "generator": generator}
 
 
+@changing("generator")
 def watch_step(function, inputs) -> Notes:
     """Which views the model saw in two steps, and whether the loss is theirs; in whatever order they were drawn."""
-    model, pictures = inputs["model"], inputs["pictures"]
+    model, pictures, augment, generator = inputs.values()
+    start = generator.get_state()
     loss = function(*inputs.values())
     seen = torch.cat(model.encoder.seen) if model.encoder.seen else pictures[:0]
     if len(seen) != 2 * len(pictures):
@@ -67,9 +89,13 @@ def watch_step(function, inputs) -> Notes:
     view1, view2 = seen.chunk(2)
     got = torch.autograd.grad(loss, model.encoder.weight)[0] if _is_tied(loss) else None
     right = torch.autograd.grad(model.loss(view1, view2), model.encoder.weight)[0]
-    model.encoder.seen.clear()
-    function(*inputs.values())
-    later = torch.cat(model.encoder.seen)
+    later = _seen(function, model, pictures, augment, generator)
+    generator.set_state(start)
+    seed_everything(1 + torch.initial_seed())  # the run again, where all other random numbers are others
+    repeated = [seen, later]
+    again = [_seen(function, model, pictures, augment, generator) for _ in repeated]
+    number = loss.item() if _is_scalar(loss) else loss
+    right_number = model.loss(view1, view2).item()
     noise1, noise2 = view1[:, 2], view2[:, 2]
     return {
         "how many views the model saw": len(seen),
@@ -81,20 +107,42 @@ def watch_step(function, inputs) -> Notes:
         "whether the next step has other views": not any(
             torch.equal(a, b) for a in (view1, view2) for b in later.chunk(2)
         ),
-        "whether a view was drawn without a generator": inputs["augment"].unseeded,
-        "whether the loss is NT-Xent of the two views": isinstance(loss, Tensor)
-        and loss.ndim == 0
-        and torch.allclose(loss, model.loss(view1, view2), rtol=1e-4),
+        "whether the same run has the same views again": Fact(
+            not augment.unseeded and all(map(torch.equal, repeated, again)),
+            "a run from the same seed has the same views again",
+            "two runs from generators of one seed had different views",
+        ),
+        "whether the loss is a scalar tensor": Fact(
+            _is_scalar(loss),
+            "what you return is a scalar tensor",
+            f"you return {describe(loss)}, not a scalar tensor through which gradients flow",
+        ),
+        "whether the loss is NT-Xent of the two views": isinstance(number, Real)
+        and abs(number - right_number) <= 1e-4 * abs(right_number),
         "whether the gradient reaches both views' embeddings": got is not None
         and torch.allclose(got, right, rtol=1e-3, atol=1e-5),
     }
 
 
+def _seen(function, model, pictures, augment, generator) -> Tensor:
+    """What the model sees in one step."""
+    model.encoder.seen.clear()
+    function(model, pictures, augment, generator)
+    return torch.cat(model.encoder.seen)
+
+
+def _is_scalar(loss) -> bool:
+    return isinstance(loss, Tensor) and loss.ndim == 0 and loss.layout == torch.strided
+
+
 def _is_tied(loss) -> bool:
-    return isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad
+    return _is_scalar(loss) and loss.requires_grad
 
 
 SAME_SEED_STEP = '''
+import torch
+
+
 def contrastive_step(model, pictures, augment, generator):
     """The loss of one step of SimCLR: two views of every picture must find each other."""
     seed = generator.initial_seed()  # the same views whenever the run is repeated
@@ -158,14 +206,19 @@ of a run must not.
         ),
         Misconception(
             "The views differ, but come from numbers that the run's seed does not reach: without "
-            "`generator`, the same run cannot be repeated.",
-            slips(
-                contrastive_step,
-                {
-                    "view1 = augment(pictures, generator)": "view1 = augment(pictures)",
-                    "view2 = augment(pictures, generator)": "view2 = augment(pictures)",
-                },
-                {"view2 = augment(pictures, generator)": "view2 = augment(pictures)"},
+            "`generator` as it comes in, the same run cannot be repeated.",
+            (
+                *slips(
+                    contrastive_step,
+                    {
+                        "view1 = augment(pictures, generator)": "view1 = augment(pictures)",
+                        "view2 = augment(pictures, generator)": "view2 = augment(pictures)",
+                    },
+                    {"view2 = augment(pictures, generator)": "view2 = augment(pictures)"},
+                ),
+                step_by_the_clock,
+                step_by_python,
+                step_that_reseeds,
             ),
         ),
         Misconception(
@@ -192,7 +245,11 @@ of a run must not.
             "stop-gradient: the loss is `model.loss` of both views, as it is.",
             (
                 half_detached_step,
-                *slips(contrastive_step, {"loss(view1, view2)": "loss(view1, view2).detach()"}),
+                *slips(
+                    contrastive_step,
+                    {"loss(view1, view2)": "loss(view1, view2).detach()"},
+                    {"loss(view1, view2)": "loss(view1, view2).item()"},
+                ),
             ),
         ),
         Misconception(

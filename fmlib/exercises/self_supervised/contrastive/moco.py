@@ -38,9 +38,14 @@ INFO_NCE = Exercise(
 earlier batches; all of any length. Each query must pick its own key among that key and everything in
 the queue: `1 + size` candidates, scored by cosine similarity divided by `temperature`. Return the mean
 cross-entropy as a scalar. A gradient reaches `query` only: the key encoder learns by the momentum
-update, and the queue is the past.
+update, and the queue is the past. All three inputs have one float dtype, whichever it is, and the
+result has it too.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def info_nce(query, keys, queue, temperature=0.2):
     """Mean cross-entropy of each query finding its key among the queue: a scalar."""
     raise NotImplementedError("write info_nce")

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
+from fmlib.exercises.compare import Fact
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.observe import Notes
+from fmlib.exercises.observe import Notes, changing
 from fmlib.training.ema import momentum_update
 
 
@@ -14,6 +15,14 @@ def plain_momentum_update(key_encoder, query_encoder, momentum=0.99):
             key.copy_(momentum * key + (1 - momentum) * query)
         for key, query in zip(key_encoder.buffers(), query_encoder.buffers(), strict=True):
             key.copy_(query)
+
+
+def update_by_replacing(key_encoder, query_encoder, momentum=0.99):
+    for key, query in zip(key_encoder.modules(), query_encoder.modules(), strict=True):
+        for name, value in list(key._parameters.items()):
+            setattr(key, name, nn.Parameter(momentum * value + (1 - momentum) * getattr(query, name)))
+    for key, query in zip(key_encoder.buffers(), query_encoder.buffers(), strict=True):
+        key.copy_(query)
 
 
 def two_encoders(generator, norm=False, frozen=True, dtype=torch.float32):
@@ -31,21 +40,25 @@ def two_encoders(generator, norm=False, frozen=True, dtype=torch.float32):
     return {"key_encoder": network().requires_grad_(not frozen), "query_encoder": network()}
 
 
+@changing("key_encoder")
 def watch_encoders(function, inputs) -> Notes:
     """What became of both networks. Parameters are held from before the call: replacing them is not an update in place."""
     key_encoder, query_encoder = inputs["key_encoder"], inputs["query_encoder"]
     held = dict(key_encoder.named_parameters())
-    before = {name: value.clone() for name, value in query_encoder.state_dict().items()}
     function(*inputs.values())
-    after = query_encoder.state_dict()
-    moved = any(not torch.equal(value, after[name]) for name, value in before.items())
+    theirs = {value.untyped_storage().data_ptr() for value in query_encoder.state_dict().values()}
+    ours = [*held.values(), *key_encoder.state_dict().values()]
     return {
         **{f"`{name}` of the key encoder": value.detach() for name, value in held.items()},
         **{
             f"buffer `{name}` of the key encoder": value.detach()
             for name, value in key_encoder.named_buffers()
         },
-        "whether the query encoder changed": moved,
+        "whether the two share memory": Fact(
+            any(value.untyped_storage().data_ptr() in theirs for value in ours),
+            "the two encoders share memory now: whatever changes one changes the other",
+            "the two encoders share no memory",
+        ),
         "whether the key encoder hangs on a graph": not all(value.is_leaf for value in held.values()),
     }
 
@@ -64,9 +77,12 @@ gradient, by
 $$\theta_k \leftarrow m\,\theta_k + (1 - m)\,\theta_q$$
 
 with momentum $m$, and copy the buffers (the running statistics of batch norm) as they are. The query
-encoder stays as it is. Both are `nn.Module`s of the same shape; nothing is returned.
+encoder stays as it is, and shares no memory with the other. Both are `nn.Module`s of the same shape; nothing is returned.
 """,
     starter='''
+import torch
+
+
 def momentum_update(key_encoder, query_encoder, momentum=0.99):
     """Move the key encoder a small step towards the query encoder, in place."""
     raise NotImplementedError("write momentum_update")
@@ -109,10 +125,16 @@ def momentum_update(key_encoder, query_encoder, momentum=0.99):
             "The key encoder's parameters are as before: `key = ...` binds a name to a new "
             "tensor, and a replaced parameter is not the old one. Change it in place, as "
             "`key.copy_`, `key.mul_` or `key.lerp_` do.",
-            slips(
-                plain_momentum_update,
-                {"key.copy_(momentum * key + (1 - momentum) * query)": "pass"},
-                {"key.copy_(momentum * key + (1 - momentum) * query)": "pass", "key.copy_(query)": "pass"},
+            (
+                *slips(
+                    plain_momentum_update,
+                    {"key.copy_(momentum * key + (1 - momentum) * query)": "pass"},
+                    {
+                        "key.copy_(momentum * key + (1 - momentum) * query)": "pass",
+                        "key.copy_(query)": "pass",
+                    },
+                ),
+                update_by_replacing,
             ),
         ),
         Misconception(
@@ -141,6 +163,18 @@ def momentum_update(key_encoder, query_encoder, momentum=0.99):
                 plain_momentum_update,
                 {"momentum * key + (1 - momentum) * query": "momentum * key + query"},
                 {"momentum * key + (1 - momentum) * query": "key + (1 - momentum) * query"},
+            ),
+        ),
+        Misconception(
+            "The buffers are shared, not copied: `key.data = query.data` makes one tensor of two, and the next step of "
+            "the query encoder moves the key encoder as well. Copy the numbers, `key.copy_(query)`.",
+            slips(plain_momentum_update, {"key.copy_(query)": "key.data = query.data"}),
+        ),
+        Misconception(
+            "The query encoder takes no gradients any more, so it never learns again. Only this update is without "
+            "a gradient: put it under `torch.no_grad()`, and leave `requires_grad` alone.",
+            slips(
+                plain_momentum_update, {"with torch": "query_encoder.requires_grad_(False)\n    with torch"}
             ),
         ),
         Misconception(

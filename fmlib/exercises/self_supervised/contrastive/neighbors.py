@@ -17,12 +17,12 @@ def plain_knn_predict(train_features, train_labels, features, k=20, temperature=
     return votes.sum(dim=1).argmax(dim=1)
 
 
-def labeled_features(generator, train, test, classes, dim=5, dtype=torch.float32):
+def labeled_features(generator, train, test, classes, dim=5):
     """Features of very different lengths whose classes overlap, so that every detail of the vote decides some rows."""
-    centers = 0.5 * torch.randn(classes, dim, generator=generator, dtype=dtype)
+    centers = 0.5 * torch.randn(classes, dim, generator=generator)
     labels = torch.randint(classes, (train,), generator=generator)
-    lengths = (torch.randn(train + test, 1, generator=generator, dtype=dtype)).exp()
-    clouds = torch.randn(train + test, dim, generator=generator, dtype=dtype)
+    lengths = torch.randn(train + test, 1, generator=generator).exp()
+    clouds = torch.randn(train + test, dim, generator=generator)
     return {
         "train_features": (centers[labels] + clouds[:train]) * lengths[:train],
         "train_labels": labels,
@@ -41,6 +41,39 @@ def tied_votes(generator):
     }
 
 
+def labels_with_a_gap(generator):
+    """Three classes of which the middle one has no row, and one number above 9."""
+    features = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.1, 1.0]])
+    return {
+        "train_features": features,
+        "train_labels": torch.tensor([0, 2, 12]),
+        "features": torch.tensor([[0.1, 2.0], [1.0, 0.1], [-0.1, 1.0], [0.2, 1.0]]),
+        "k": 1,
+    }
+
+
+def one_vote_each(generator):
+    """Two neighbors of two classes, of which the nearer one wins by a little."""
+    return {
+        "train_features": torch.tensor([[1.0, 1.0], [2.0, 1.0], [-1.0, 0.0]]),
+        "train_labels": torch.tensor([1, 3, 0]),
+        "features": torch.tensor([[5.0, 0.0]]),
+        "k": 2,
+        "temperature": 4.0,
+    }
+
+
+def twenty_decide(generator):
+    """One row more or less, and another class wins."""
+    similarity = 1 - 0.0007 * torch.arange(24)
+    labels = torch.tensor([1] * 6 + [0] * 7 + [2] * 6 + [1] + [0] * 4)
+    return {
+        "train_features": torch.stack([similarity, (1 - similarity**2).clamp(min=0).sqrt()], dim=1),
+        "train_labels": labels,
+        "features": torch.tensor([[1.0, 0.0]]),
+    }
+
+
 KNN_PREDICT = Exercise(
     name="knn_predict",
     chapter="self_supervised",
@@ -51,11 +84,16 @@ KNN_PREDICT = Exercise(
     goal=r"""
 Judge features without training: find the `k` rows of `train_features` (`[n, dim]`) with the highest
 cosine similarity to each row of `features` (`[m, dim]`), and let them vote for their `train_labels`
-(`[n]`, from 0). A neighbor of similarity $s$ has $\exp(s / \tau)$ votes, with temperature $\tau$.
+(`[n]`, from 0; not every number need be there). A neighbor of similarity $s$ has $\exp(s / \tau)$ votes,
+with temperature $\tau$.
 Return the class with the most votes for each row, int64 `[m]`; if two tie, the lower one. `k` is at
 most `n`.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def knn_predict(train_features, train_labels, features, k=20, temperature=0.07):
     """The class that the k nearest neighbors vote for: int64 [m]."""
     raise NotImplementedError("write knn_predict")
@@ -76,9 +114,12 @@ def knn_predict(train_features, train_labels, features, k=20, temperature=0.07):
             lambda g: {**labeled_features(g, 80, 60, 5, dim=8), "k": 9, "temperature": 0.3},
         ),
         Case("a tie", tied_votes),
+        Case("labels 0, 2 and 12", labels_with_a_gap),
+        Case("2 neighbors of 2 classes, temperature 4", one_vote_each),
+        Case("24 labeled rows, the default k", twenty_decide),
         Case(
-            "float64",
-            lambda g: {**labeled_features(g, 40, 30, 5, dtype=torch.float64), "k": 10, "temperature": 0.1},
+            "k = 10, temperature 0.1",
+            lambda g: {**labeled_features(g, 40, 30, 5), "k": 10, "temperature": 0.1},
         ),
     ),
     misconceptions=(
@@ -161,7 +202,8 @@ def knn_predict(train_features, train_labels, features, k=20, temperature=0.07):
         "of each row: `topk` gives their values and their columns.",
         "`train_labels[columns]` are the neighbors' labels, `[m, k]`. Each adds its "
         "`exp(similarity / temperature)` to the votes of its class.",
-        "`votes = torch.zeros(m, classes)`, then `votes.scatter_add_(1, labels, weights)`, "
+        "`votes = torch.zeros(m, classes)`, with one class more than the highest label, then "
+        "`votes.scatter_add_(1, labels, weights)`, "
         "then `argmax(dim=1)`, which takes the first of equal ones.",
     ),
 )

@@ -30,20 +30,25 @@ ENQUEUE = Exercise(
 MoCo's queue is a ring: `queue` is `[size, dim]`, `start` the row of its oldest key. Write the new
 `keys`, `[batch, dim]`, over the oldest ones, from row `start` on; after the last row comes row 0.
 Return the new queue and the row where the next batch goes. Leave the caller's queue alone, and store
-the keys without their gradient. `batch` is at most `size`.
+the keys without their gradient. `batch` is at most `size`. The new queue has the dtype of the old one,
+whichever it is, and shares no memory with what came in.
 """,
     starter='''
+import torch
+
+
 def enqueue(queue, keys, start):
     """The queue with the oldest rows replaced by keys, and the next start."""
     raise NotImplementedError("write enqueue")
 ''',
     reference=enqueue,
-    observe=watch(result=("the new queue", "the new start"), no_gradient=("keys",)),
+    observe=watch(result=("the new queue", "the new start"), no_gradient=("keys",), apart=("queue", "keys")),
     cases=(
         Case("5 rows, 2 keys, start 1", lambda g: queue_and_keys(g, 5, 2, 1)),
         Case("5 rows, 3 keys, start 4: over the end", lambda g: queue_and_keys(g, 5, 3, 4)),
         Case("4 rows, 2 keys, start 2: just to the end", lambda g: queue_and_keys(g, 4, 2, 2)),
         Case("3 rows, 3 keys, start 1: all are replaced", lambda g: queue_and_keys(g, 3, 3, 1)),
+        Case("3 rows, 3 keys, start 0", lambda g: queue_and_keys(g, 3, 3, 0)),
         Case("1 row, 1 key", lambda g: queue_and_keys(g, 1, 1, 0)),
         Case("float64", lambda g: queue_and_keys(g, 7, 4, 5, torch.float64)),
     ),
@@ -57,6 +62,7 @@ def enqueue(queue, keys, start):
                 {"(start + i) % len(queue)": "start + i"},
                 {"queue[rows] = keys": "queue[start:][: len(keys)] = keys[: len(queue) - start]"},
                 {"(start + i) % len(queue)": "min(start + i, len(queue) - 1)"},
+                {"rows =": "keys = keys[: len(queue) - start]\n    rows ="},
                 {"rows =": "start = start if start + len(keys) <= len(queue) else 0\n    rows ="},
             ),
         ),

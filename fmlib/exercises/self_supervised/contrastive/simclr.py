@@ -27,6 +27,9 @@ SimCLR stacks two views of a batch: rows 0 to `batch - 1` are the first views of
 other view of the same picture.
 """,
     starter='''
+import torch
+
+
 def positive_indices(batch):
     """The row of each row's partner: int64 [2 * batch]."""
     raise NotImplementedError("write positive_indices")
@@ -126,9 +129,14 @@ partner among the other `2 * batch - 1` rows:
 $$\ell_i = -\log \frac{\exp(s_{i,p(i)} / \tau)}{\sum_{k \ne i} \exp(s_{i,k} / \tau)}$$
 
 where $s_{i,k}$ is the cosine similarity of rows $i$ and $k$, $p(i)$ the partner of $i$, and $\tau$ the
-temperature. Return the mean of $\ell_i$ as a scalar tensor through which gradients flow.
+temperature. Return the mean of $\ell_i$ as a scalar tensor of the dtype of `z1`, through which gradients
+flow. `z1` and `z2` have one float dtype, whichever it is.
 """,
     starter='''
+import torch
+import torch.nn.functional as F
+
+
 def nt_xent(z1, z2, temperature=0.5):
     """Mean cross-entropy of finding each row's partner: a scalar."""
     raise NotImplementedError("write nt_xent")
@@ -205,6 +213,12 @@ def nt_xent(z1, z2, temperature=0.5):
             slips(
                 plain_nt_xent,
                 {"(logits, partner)": "(logits, partner, reduction='sum')"},
+            ),
+        ),
+        Misconception(
+            "The loss is off by a factor of two. It is the mean over all `2 * batch` rows, both directions together.",
+            slips(
+                plain_nt_xent,
                 {"(logits, partner)": "(logits, partner) * 2"},
                 {"(logits, partner)": "(logits, partner) / 2"},
             ),
