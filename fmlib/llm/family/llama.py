@@ -9,14 +9,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fmlib.checks import check_sizes
+from fmlib.checks import as_mask, check_number, check_sizes
 from fmlib.llm.family.llama_checkpoint import read_llama
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.rotary import RotaryAttention
 from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import Block, reset_small
-from fmlib.pretrained import CheckpointError, load_tensors
+from fmlib.pretrained import build_model, checked_config
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,8 @@ class LlamaConfig:
             raise ValueError(
                 f"heads is {self.heads} and key_heads is {self.key_heads}: expected key_heads that divide heads"
             )
-        if not (self.theta > 0 and self.eps > 0):
-            raise ValueError(f"theta is {self.theta} and eps is {self.eps}: expected positive numbers")
+        check_number("theta", self.theta, above=0)
+        check_number("eps", self.eps, above=0)
 
     @classmethod
     def tiny(cls, vocab_size: int = 64) -> "LlamaConfig":
@@ -121,6 +121,8 @@ class Llama(nn.Module):
         """The residual stream behind the last norm, before it is turned into logits."""
         past = tokens_seen(cache, len(self.blocks))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
+        if mask is not None:
+            mask = as_mask("mask", mask, "...")
         if positions is None:
             positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
         x = self.token_embedding(tokens)  # positions come in later, in every attention
@@ -179,10 +181,4 @@ def load_llama(source: str | os.PathLike = "HuggingFaceTB/SmolLM2-135M") -> Llam
         CheckpointError: not found, not whole, not a LLaMA as this one, or tensors that do not fit.
     """
     sizes, tensors = read_llama(source)
-    try:
-        config = LlamaConfig(**sizes)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = Llama(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return build_model(source, Llama, checked_config(source, LlamaConfig, sizes), tensors)

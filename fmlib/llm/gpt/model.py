@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import as_mask
 from fmlib.llm.gpt.checkpoint import read_gpt2
 from fmlib.llm.gpt.config import GPTConfig, count_parameters, flops_per_token, parameter_count
 from fmlib.llm.gpt.cross_entropy import IGNORED
@@ -15,7 +16,7 @@ from fmlib.llm.gpt.next_token import check_tokens, next_token_loss
 from fmlib.nn.attention import Attention
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import MLP, Block, gelu_tanh, reset_small
-from fmlib.pretrained import CheckpointError, load_tensors
+from fmlib.pretrained import build_model, checked_config
 
 __all__ = [
     "GPT",
@@ -69,6 +70,8 @@ class GPT(nn.Module):
         """The residual stream behind the last norm, before it is turned into logits."""
         past = tokens_seen(cache, len(self.blocks))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
+        if mask is not None:
+            mask = as_mask("mask", mask, "...")
         if positions is None:
             positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
         x = self.dropout(self.token_embedding(tokens) + self.position_embedding(positions))
@@ -127,10 +130,4 @@ def load_gpt2(source: str | os.PathLike = "openai-community/gpt2") -> GPT:
         CheckpointError: not found, not whole, not a GPT-2, or tensors that do not fit.
     """
     sizes, tensors = read_gpt2(source)
-    try:
-        config = GPTConfig(**sizes)
-    except ValueError as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = GPT(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return build_model(source, GPT, checked_config(source, GPTConfig, sizes), tensors)
