@@ -13,6 +13,16 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import (
+    FLOAT,
+    WHOLE,
+    check_number,
+    check_range,
+    check_tensors,
+    check_whole,
+    check_whole_numbers,
+)
+
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
@@ -45,10 +55,12 @@ def embed(
         float32 [pictures, features], on the CPU.
 
     Raises:
+        TypeError: pictures that are no tensor of numbers.
         ValueError: no pictures, or a batch size below 1.
     """
-    if len(images) == 0 or batch_size < 1:
-        raise ValueError(f"{len(images)} pictures, batch_size {batch_size}: expected at least one of each")
+    kind = FLOAT if isinstance(images, Tensor) and images.is_floating_point() else WHOLE
+    check_tensors(("images", images, kind, "batch channels height width"))
+    check_whole("batch_size", batch_size)
     if device is None:
         device = next((p.device for p in encoder.parameters()), torch.device("cpu"))
     parts = []
@@ -79,22 +91,23 @@ def knn_predict(
         The class with the most votes for each row; the lowest one if they tie.
 
     Raises:
-        ValueError: shapes that do not fit, or k outside its range.
+        TypeError: features that are no floats, labels that are no whole numbers.
+        ValueError: shapes that do not fit, features that are nan or infinite, or k or temperature outside its range.
 
     Source: Wu et al. 2018, "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", section 3.4.
     """
     _check_labeled(train_features, train_labels, features)
-    if not 1 <= k <= len(train_features):
-        raise ValueError(f"k is {k}: expected 1 to {len(train_features)}, the number of labeled features")
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}: expected more than 0")
+    check_whole("k", k, most=len(train_features), hint="the number of labeled features")
+    check_number("temperature", temperature, above=0)
     classes = int(train_labels.max()) + 1
-    train = F.normalize(train_features, dim=1)
+    train = F.normalize(_exact(train_features), dim=1)
     predictions = []
-    for rows in F.normalize(features, dim=1).split(1024):  # [rows, train] similarities at a time
+    for rows in F.normalize(_exact(features), dim=1).split(1024):  # [rows, train] similarities at a time
         similarity, neighbors = (rows @ train.T).topk(k, dim=1)
+        # Votes relative to the nearest's: exp(1 / temperature) itself would be infinite from 0.011 on.
+        loudness = ((similarity - similarity[:, :1]) / temperature).exp()
         votes = rows.new_zeros(len(rows), classes)
-        votes.scatter_add_(1, train_labels[neighbors], (similarity / temperature).exp())
+        votes.scatter_add_(1, train_labels.long()[neighbors], loudness)
         predictions.append(votes.argmax(dim=1))
     return torch.cat(predictions)
 
@@ -107,7 +120,8 @@ def knn_accuracy(
     k: int = 20,
     temperature: float = 0.07,
 ) -> float:
-    """Per cent of rows that `knn_predict` gets right."""
+    """Per cent of rows that `knn_predict` gets right; what that refuses, and labels that are not one a row, it refuses."""
+    check_tensors(("features", features, FLOAT, "test dim"), ("labels", labels, WHOLE, "test"))
     predicted = knn_predict(train_features, train_labels, features, k, temperature)
     return 100 * (predicted == labels).double().mean().item()
 
@@ -140,7 +154,9 @@ def linear_probe(
         Per cent of the test rows that are classified right.
 
     Raises:
-        ValueError: shapes that do not fit, or fewer than two classes.
+        TypeError: features that are no floats, labels that are no whole numbers.
+        ValueError: shapes that do not fit, features that are nan or infinite, fewer than two classes, or strengths that are
+            not above 0.
 
     Source: Chen et al. 2020, section 2.3; Kornblith et al. 2019 for choosing the regularization.
     """
@@ -150,10 +166,11 @@ def linear_probe(
     from threadpoolctl import threadpool_limits
 
     _check_labeled(train_features, train_labels, features)
-    if len(features) != len(labels):
-        raise ValueError(f"{len(features)} features and {len(labels)} labels to test on: expected as many")
-    if not strengths:
-        raise ValueError("strengths is empty: expected at least one candidate for C")
+    check_tensors(("features", features, FLOAT, "test dim"), ("labels", labels, WHOLE, "test"))
+    if not isinstance(strengths, (tuple, list)) or not strengths:
+        raise ValueError(f"strengths are {strengths!r}: expected at least one candidate for C, in a tuple")
+    for strength in strengths:
+        check_number("strengths", strength, above=0)
     counts = torch.bincount(train_labels)
     if int((counts > 0).sum()) < 2:
         raise ValueError("train_labels has one class: expected at least two")
@@ -200,43 +217,40 @@ def retrieval(
         rank -> per cent of the queries whose target is among that many nearest.
 
     Raises:
-        ValueError: shapes that do not fit, targets outside the gallery, or a rank below 1.
+        TypeError: features that are no floats, targets that are no whole numbers.
+        ValueError: shapes that do not fit, features that are nan or infinite, targets outside the gallery, a rank below 1.
     """
-    if queries.ndim != 2 or gallery.ndim != 2 or queries.shape[1] != gallery.shape[1] or 0 in queries.shape:
-        raise ValueError(
-            f"queries {tuple(queries.shape)} and gallery {tuple(gallery.shape)}: expected [n, dim] of equal dim"
-        )
-    if len(targets) != len(queries) or int(targets.min()) < 0 or int(targets.max()) >= len(gallery):
-        raise ValueError(
-            f"targets: {len(targets)} from {int(targets.min())} to {int(targets.max())}, "
-            f"expected {len(queries)} rows of a gallery of {len(gallery)}"
-        )
-    if not ranks or min(ranks) < 1:
-        raise ValueError(f"ranks is {ranks}: expected positive numbers")
-    similarity = F.normalize(queries, dim=1) @ F.normalize(gallery, dim=1).T  # [queries, gallery]
-    right = similarity.gather(1, targets[:, None])
+    check_tensors(
+        ("queries", queries, FLOAT, "queries dim"),
+        ("gallery", gallery, FLOAT, "gallery dim"),
+        ("targets", targets, WHOLE, "queries"),
+        finite=True,
+    )
+    check_range("targets", targets.cpu(), 0, len(gallery) - 1)
+    if not check_whole_numbers("ranks", ranks, 1):
+        raise ValueError("ranks are empty: expected at least one")
+    queries, gallery = F.normalize(_exact(queries), dim=1), F.normalize(_exact(gallery), dim=1)
+    similarity = queries @ gallery.T  # [queries, gallery]
+    right = similarity.gather(1, targets.long()[:, None])
     # Rows that tie with the target count against it half the time: a constant feature must not look perfect.
     better = (similarity > right).sum(dim=1) + ((similarity == right).sum(dim=1) - 1) / 2
     return {rank: 100 * (better < rank).double().mean().item() for rank in ranks}
 
 
 def _check_labeled(train_features: Tensor, train_labels: Tensor, features: Tensor) -> None:
-    if train_features.ndim != 2 or features.ndim != 2 or 0 in train_features.shape or 0 in features.shape:
-        raise ValueError(
-            f"features have shapes {tuple(train_features.shape)} and {tuple(features.shape)}: "
-            "expected [n, dim], not empty"
-        )
-    if train_features.shape[1] != features.shape[1]:
-        raise ValueError(
-            f"features have {train_features.shape[1]} and {features.shape[1]} columns: expected equal"
-        )
-    if train_labels.shape != (len(train_features),) or train_labels.is_floating_point():
-        raise ValueError(
-            f"train_labels is {train_labels.dtype} {tuple(train_labels.shape)}: "
-            f"expected whole numbers ({len(train_features)},)"
-        )
+    check_tensors(
+        ("train_features", train_features, FLOAT, "train dim"),
+        ("train_labels", train_labels, WHOLE, "train"),
+        ("features", features, FLOAT, "test dim"),
+        finite=True,
+    )
     if int(train_labels.min()) < 0:
         raise ValueError(f"train_labels has {int(train_labels.min())}: expected classes from 0")
+
+
+def _exact(features: Tensor) -> Tensor:
+    """In 32 bits at least: squares of half precision overflow at 256."""
+    return features.to(torch.promote_types(features.dtype, torch.float32))
 
 
 def bits_per_character(nats: float, characters: int) -> float:
@@ -255,8 +269,7 @@ def bits_per_character(nats: float, characters: int) -> float:
     Raises:
         ValueError: no characters, or a loss below 0.
     """
-    if characters < 1:
-        raise ValueError(f"characters is {characters}: expected the text's length, 1 or more")
-    if not nats >= 0:
-        raise ValueError(f"nats is {nats}: expected the sum of all tokens' losses, 0 or more")
+    check_whole("characters", characters, hint="the text's length")
+    if nats != math.inf:  # a model that thinks a token impossible
+        check_number("nats", nats, least=0, hint="the sum of all tokens' losses")
     return nats / (characters * math.log(2))

@@ -9,13 +9,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from fmlib.training.checkpoint import misfits
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class CheckpointError(ValueError):
@@ -74,7 +76,10 @@ def convert(
             if match:
                 i = match.group(1) if match.groups() else ""
                 ours = (row.ours,) if isinstance(row.ours, str) else row.ours
-                changed = row.transform(tensor)
+                try:
+                    changed = row.transform(tensor)
+                except (RuntimeError, IndexError, ValueError) as error:
+                    raise CheckpointError(f"{name} {tuple(tensor.shape)} cannot be cut: {error}") from error
                 changed = (changed,) if isinstance(changed, Tensor) else changed
                 if len(changed) != len(ours):
                     raise CheckpointError(
@@ -95,9 +100,75 @@ def load_tensors(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     Raises:
         CheckpointError: names every tensor that is missing, unexpected or of another shape; the model is unchanged then.
     """
+    _check_fit(model, tensors)
+    model.load_state_dict(dict(tensors))
+
+
+def _check_fit(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if wrong := misfits(model, tensors):
         raise CheckpointError(f"the checkpoint does not fit {type(model).__name__}: {_told(wrong)}")
-    model.load_state_dict(dict(tensors))
+
+
+def checked_config(source: object, config_type: Callable[..., Any], sizes: Mapping[str, Any]) -> Any:
+    """A model's configuration from the sizes that a checkpoint tells.
+
+    Raises:
+        CheckpointError: sizes that cannot be; says which.
+    """
+    try:
+        return config_type(**sizes)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
+
+
+def build_model(
+    source: object, model_type: Callable[[Any], Model], config: Any, tensors: Mapping[str, Tensor]
+) -> Model:
+    """A model of these sizes with these weights, in evaluation mode.
+
+    It is made without memory first, so that absurd sizes are refused before they take all there is.
+
+    Raises:
+        CheckpointError: sizes that no weights could fill; or names every tensor that does not fit.
+    """
+    layers = max(getattr(config, name, 0) for name in ("layers", "decoder_layers"))
+    if layers > len(tensors):
+        raise CheckpointError(
+            f"{source} tells of {layers:,} layers and has {len(tensors)} tensors: expected some for each layer"
+        )
+    try:
+        with torch.device("meta"):
+            sketch = model_type(config)
+    except (RuntimeError, TypeError, ValueError, OverflowError) as error:
+        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
+    _check_fit(sketch, tensors)
+    model = model_type(config)
+    load_tensors(model, tensors)
+    return model.eval()
+
+
+def same_dropout(folder: Path, config: Mapping[str, Any], *names: str) -> Any:
+    """The dropout that all places of a model share; 0.1 where the config does not say.
+
+    Raises:
+        CheckpointError: more than one.
+    """
+    found = [config.get(name, 0.1) for name in names]
+    if any(value != found[0] for value in found):
+        raise CheckpointError(f"{folder} has dropouts {found}: expected one for all places")
+    return found[0]
+
+
+def yes_or_no(folder: Path, config: Mapping[str, Any], name: str, default: bool) -> bool:
+    """A switch of the config.
+
+    Raises:
+        CheckpointError: neither true nor false.
+    """
+    found = config.get(name, default)
+    if not isinstance(found, bool):
+        raise CheckpointError(f"{folder} has {name} = {found!r}: expected true or false")
+    return found
 
 
 def find_checkpoint(source: str | os.PathLike) -> Path:
@@ -212,8 +283,8 @@ def load_published(
     source: str | os.PathLike,
     read: Callable[[str | os.PathLike], tuple[dict[str, Any], dict[str, Tensor]]],
     make_config: Callable[..., Any],
-    make_model: Callable[[Any], nn.Module],
-) -> nn.Module:
+    make_model: Callable[[Any], Model],
+) -> Model:
     """A published checkpoint as one of our models.
 
     Args:
@@ -229,13 +300,7 @@ def load_published(
         CheckpointError: what `read` refuses, sizes that cannot be, or tensors that do not fit.
     """
     sizes, tensors = read(source)
-    try:
-        config = make_config(**sizes)
-    except (ValueError, TypeError) as error:
-        raise CheckpointError(f"{source} has sizes that cannot be: {error}") from error
-    model = make_model(config)
-    load_tensors(model, tensors)
-    return model.eval()
+    return build_model(source, make_model, checked_config(source, make_config, sizes), tensors)
 
 
 def _told(names: list[str], most: int = 8) -> str:

@@ -153,7 +153,7 @@ def test_everything_switched_off_is_the_picture_itself():
         (torch.zeros(2, 3, 4, 4, dtype=torch.uint8), TypeError, "uint8"),
         (torch.zeros(3, 4, 4), ValueError, r"\(3, 4, 4\)"),
         (torch.zeros(2, 2, 4, 4), ValueError, "1 or 3"),
-        (torch.zeros(0, 3, 4, 4), ValueError, "none of them empty"),
+        (torch.zeros(0, 3, 4, 4), ValueError, "not empty"),
         ("picture", TypeError, "str"),
     ],
 )
@@ -190,7 +190,7 @@ def test_ranges_are_refused_when_they_are_empty(refuses):
         random_resized_crop(pictures(), ratio=(2.0, 0.5))
     with refuses(ValueError, "sigma is"):
         gaussian_blur(pictures(), sigma=(0.0, 1.0))
-    with refuses(ValueError, "hue <= 0.5"):
+    with refuses(ValueError, "hue is 0.6"):
         color_jitter(pictures(), hue=0.6)
     with refuses(ValueError, "one per picture"):
         crop_and_resize(pictures(), torch.zeros(3, 4))

@@ -7,13 +7,15 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fmlib.augment.draw import check_pictures, uniform
+from fmlib.augment.draw import check_pair, check_pictures, uniform
+from fmlib.checks import FLOAT, check_number, check_tensors
 
 GRAY_WEIGHTS = (0.2989, 0.587, 0.114)  # ITU-R BT.601, as in torchvision
 
 
 def to_gray(images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch 1 height width"]:
     """The luminance of each picture; gray ones come back as they are."""
+    check_pictures(images)
     if images.shape[1] == 1:
         return images
     weights = images.new_tensor(GRAY_WEIGHTS).view(1, 3, 1, 1)
@@ -28,7 +30,11 @@ def shift_hue(
     Args:
         images: float color pictures in [0, 1].
         turns: how far, per picture; 0.5 is the opposite color, 1 is the same color again.
+
+    Raises:
+        TypeError, ValueError: not color pictures, or not one number per picture.
     """
+    check_tensors(("images", images, FLOAT, "batch 3 height width"), ("turns", turns, FLOAT, "batch 1 1 1"))
     value, _ = images.max(dim=1, keepdim=True)
     chroma = value - images.amin(dim=1, keepdim=True)
     red, green, blue = images.split(1, dim=1)
@@ -65,10 +71,9 @@ def color_jitter(
     Differs from torchvision: the four always come in this order, not in a random one.
     """
     check_pictures(images)
-    if min(brightness, contrast, saturation, hue) < 0 or hue > 0.5:
-        raise ValueError(
-            f"jitter strengths are {(brightness, contrast, saturation, hue)}: expected none negative and hue <= 0.5"
-        )
+    for name, strength in {"brightness": brightness, "contrast": contrast, "saturation": saturation}.items():
+        check_number(name, strength, least=0)
+    check_number("hue", hue, least=0, most=0.5)
 
     def factor(strength: float) -> Tensor:
         return uniform(images, max(0.0, 1 - strength), 1 + strength, generator)
@@ -103,8 +108,7 @@ def random_gamma(
         ValueError: a negative strength.
     """
     check_pictures(images)
-    if strength < 0:
-        raise ValueError(f"gamma strength is {strength}: expected 0 or more")
+    check_number("strength", strength, least=0)
     # The derivative of x ** g is infinite at 0 for g < 1: keep away from it.
     return images.clamp(1e-8, 1) ** uniform(images, -strength, strength, generator).exp()
 
@@ -125,8 +129,7 @@ def gaussian_blur(
         ValueError: unless 0 < smallest <= largest.
     """
     check_pictures(images)
-    if not 0 < sigma[0] <= sigma[1]:
-        raise ValueError(f"sigma is {sigma}: expected 0 < smallest <= largest, in pixels")
+    check_pair("sigma", sigma, hint="in pixels")
     radius = min(math.ceil(2 * sigma[1]), min(images.shape[-2:]) - 1)
     width = uniform(images, *sigma, generator).view(-1, 1)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from fmlib.augment.draw import check_pictures, uniform
+from fmlib.augment.draw import check_pair, check_pictures, uniform
+from fmlib.checks import FLOAT, check_number, check_tensors
 
 
 def _sample(
@@ -35,10 +36,9 @@ def crop_and_resize(
         TypeError, ValueError: not pictures, or not one box per picture.
     """
     check_pictures(images)
-    if boxes.shape != (len(images), 4):
-        raise ValueError(
-            f"boxes have shape {tuple(boxes.shape)}: expected ({len(images)}, 4), one per picture"
-        )
+    check_tensors(
+        ("images", images, FLOAT, "batch channels height width"), ("boxes", boxes, FLOAT, "batch 4")
+    )
     height, width = images.shape[-2:]
     left, top, box_width, box_height = boxes.to(images)[:, :, None].unbind(1)  # each [batch, 1]
     across = (torch.arange(width, device=images.device, dtype=images.dtype) + 0.5) / width
@@ -72,10 +72,8 @@ def random_resized_crop(
     the picture's sides instead of being drawn again.
     """
     check_pictures(images)
-    if not 0 < scale[0] <= scale[1] <= 1:
-        raise ValueError(f"scale is {scale}: expected 0 < smallest <= largest <= 1")
-    if not 0 < ratio[0] <= ratio[1]:
-        raise ValueError(f"ratio is {ratio}: expected 0 < smallest <= largest")
+    check_pair("scale", scale, most=1)
+    check_pair("ratio", ratio)
     height, width = images.shape[-2:]
     area = uniform(images, *scale, generator).flatten() * height * width
     aspect = uniform(images, math.log(ratio[0]), math.log(ratio[1]), generator).flatten().exp()
@@ -91,8 +89,13 @@ def random_horizontal_flip(
     generator: torch.Generator | None = None,
     probability: float = 0.5,
 ) -> Float[Tensor, "batch channels height width"]:
-    """Mirror each picture left to right with the given probability."""
+    """Mirror each picture left to right with the given probability.
+
+    Raises:
+        TypeError, ValueError: not pictures, or a probability outside [0, 1].
+    """
     check_pictures(images)
+    check_number("probability", probability, least=0, most=1)
     chosen = uniform(images, 0, 1, generator) < probability
     return torch.where(chosen, images.flip(-1), images)
 
@@ -112,8 +115,14 @@ def random_affine(
         degrees: turned by up to this much either way.
         shift: moved by up to this share of width and height either way.
         fill: brightness of what comes in from outside.
+
+    Raises:
+        TypeError, ValueError: not pictures, bounds that are negative, or numbers that are none.
     """
     check_pictures(images)
+    check_number("degrees", degrees, least=0)
+    check_number("shift", shift, least=0)
+    check_number("fill", fill)
     height, width = images.shape[-2:]
     angle = uniform(images, -degrees, degrees, generator)[..., 0] * math.pi / 180  # [batch, 1, 1]
     shift_x = uniform(images, -shift, shift, generator)[..., 0] * width

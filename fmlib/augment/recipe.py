@@ -9,6 +9,7 @@ from torch import Tensor
 from fmlib.augment.color import color_jitter, gaussian_blur, random_gamma, to_gray
 from fmlib.augment.draw import check_pictures, uniform
 from fmlib.augment.geometry import random_affine, random_horizontal_flip, random_resized_crop
+from fmlib.checks import check_number
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Augmentation:
         gamma: bound of the brightness curve's bend (`random_gamma`); 0 leaves it out.
         gray: probability of dropping the color.
         blur: probability of Gaussian blur with a width of up to `blur_sigma` pixels.
+
+    Raises:
+        ValueError: a number out of its range, or none.
 
     Source: Chen et al. 2020, appendix A; each is a switch so that the lesson can take it away.
     Differs from the paper: turning, shifting and gamma are not in it.
@@ -42,14 +46,13 @@ class Augmentation:
     blur_sigma: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.crop <= 1:
-            raise ValueError(f"crop is {self.crop}: expected a share of the area in (0, 1]")
+        check_number("crop", self.crop, above=0, most=1, hint="a share of the area")
         for field in ("flip", "jitter", "gray", "blur"):
-            if not 0 <= getattr(self, field) <= 1:
-                raise ValueError(f"{field} is {getattr(self, field)}: expected a probability in [0, 1]")
+            check_number(field, getattr(self, field), least=0, most=1, hint="a probability")
         for field in ("degrees", "shift", "strength", "gamma"):
-            if getattr(self, field) < 0:
-                raise ValueError(f"{field} is {getattr(self, field)}: expected 0 or more")
+            check_number(field, getattr(self, field), least=0)
+        check_number("fill", self.fill)
+        check_number("blur_sigma", self.blur_sigma, least=0.1, hint="in pixels")
 
     def __call__(
         self, images: Float[Tensor, "batch channels height width"], generator: torch.Generator | None = None

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from fmlib.checks import check_dropout, check_heads
+from fmlib.checks import FLOAT, as_mask, check_dropout, check_heads, check_number, check_tensors, check_whole
 from fmlib.nn.kv_cache import KVCache
 
 
@@ -32,7 +32,9 @@ def causal_mask(
     Raises:
         ValueError: no query, or fewer keys than queries.
     """
-    if not 1 <= queries <= keys:
+    check_whole("queries", queries)
+    check_whole("keys", keys)
+    if queries > keys:
         raise ValueError(f"queries is {queries} and keys is {keys}: expected 1 <= queries <= keys")
     return torch.ones(queries, keys, dtype=torch.bool, device=device).tril(keys - queries)
 
@@ -47,16 +49,26 @@ def attention_map(
 
     Args:
         query, key: of one layer, cut into heads.
-        mask: broadcast to [batch, heads, queries, keys]; True where a query may look, or floats that are added to the
-            logits.
+        mask: broadcast to [batch, heads, queries, keys]; True (or 1) where a query may look, or floats that are added to
+            the logits.
         scale: what query · key is multiplied by; 1 / sqrt(head_dim) by default.
 
     Returns:
         Rows that sum to 1; zeros for a query that may look nowhere, as in torch's own attention.
 
+    Raises:
+        TypeError, ValueError: no tensors of floats, shapes that do not fit, a mask of whole numbers other than 0 and 1.
+
     Source: Vaswani et al. 2017, "Attention Is All You Need", eq. 1.
     """
-    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    check_tensors(
+        ("query", query, FLOAT, "batch heads queries head_dim"),
+        ("key", key, FLOAT, "batch heads keys head_dim"),
+    )
+    if scale is None:
+        scale = query.shape[-1] ** -0.5
+    check_number("scale", scale)
+    mask = _looks(mask, query, key)
     logits = (query * scale) @ key.transpose(-2, -1)  # scaled first: float16 ends at 65,504
     if mask is None:
         return logits.softmax(dim=-1)
@@ -80,9 +92,30 @@ def attention(
         value: one for each key.
         mask: as in `attention_map`.
 
+    Raises:
+        TypeError, ValueError: as `attention_map`; not a value for each key.
+
     Source: Vaswani et al. 2017, eq. 1.
     """
+    check_tensors(
+        ("key", key, FLOAT, "batch heads keys head_dim"),
+        ("value", value, FLOAT, "batch heads keys value_dim"),
+    )
     return attention_map(query, key, mask) @ value
+
+
+def _looks(mask: Tensor | None, query: Tensor, key: Tensor) -> Tensor | None:
+    """The mask as torch.bool, or as floats that are added; one that cannot be broadcast is refused by name."""
+    if mask is None:
+        return None
+    if not isinstance(mask, Tensor) or not mask.is_floating_point():
+        mask = as_mask("mask", mask, "...")
+    fits = (query.shape[0], query.shape[1], query.shape[2], key.shape[2])
+    if mask.ndim > 4 or any(
+        size not in (1, fit) for size, fit in zip(mask.shape[::-1], fits[::-1], strict=False)
+    ):
+        raise ValueError(f"mask has shape {tuple(mask.shape)}: expected one that can be broadcast to {fits}")
+    return mask
 
 
 def split_heads(
@@ -95,9 +128,12 @@ def split_heads(
         heads: a number that divides dim.
 
     Raises:
-        ValueError: heads does not divide dim.
+        TypeError: x is no tensor of floats.
+        ValueError: not [batch, length, dim], or heads does not divide dim.
     """
-    if heads < 1 or x.shape[-1] % heads:
+    check_tensors(("x", x, FLOAT, "batch length dim"))
+    check_whole("heads", heads)
+    if x.shape[-1] % heads:
         raise ValueError(
             f"x has {x.shape[-1]} features and heads is {heads}: expected a number that divides them"
         )
@@ -106,6 +142,7 @@ def split_heads(
 
 def merge_heads(x: Float[Tensor, "batch heads length head_dim"]) -> Float[Tensor, "batch length dim"]:
     """Put the heads side by side again: the opposite of `split_heads`."""
+    check_tensors(("x", x, FLOAT, "batch heads length head_dim"))
     return x.transpose(1, 2).flatten(2)
 
 
@@ -145,8 +182,8 @@ class Attention(nn.Module):
         context_dim = dim if context_dim is None else context_dim
         sizes = {"dim": dim, "heads": heads, "context_dim": context_dim}
         sizes |= {} if head_dim is None else {"head_dim": head_dim}
-        if min(sizes.values()) < 1:
-            raise ValueError(f"{', '.join(sizes)} are {tuple(sizes.values())}: expected positive numbers")
+        for name, size in sizes.items():
+            check_whole(name, size)
         if head_dim is None:
             check_heads(dim, heads)
         check_dropout(dropout)
@@ -195,6 +232,8 @@ class Attention(nn.Module):
         Returns:
             [batch, queries, dim].
         """
+        if mask is not None and mask.dtype != torch.bool and not mask.is_floating_point():
+            mask = as_mask("mask", mask, "...")
         query, key, value = self.project(x, x if context is None else context, positions)
         if cache is not None:
             key, value = cache.append(key, value)

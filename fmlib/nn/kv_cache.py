@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from fmlib.checks import check_whole
+
 
 def tokens_seen(cache: "list[KVCache] | None", layers: int) -> int:
     """How many tokens a model's cache holds; none, where there is no cache.
@@ -47,11 +49,9 @@ class KVCache:
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
-        if min(batch, heads, max_length, head_dim) < 1:
-            raise ValueError(
-                f"batch, heads, max_length, head_dim are {(batch, heads, max_length, head_dim)}: "
-                "expected positive numbers"
-            )
+        sizes = {"batch": batch, "heads": heads, "max_length": max_length, "head_dim": head_dim}
+        for name, size in sizes.items():
+            check_whole(name, size)
         self.keys = torch.zeros(batch, heads, max_length, head_dim, device=device, dtype=dtype)
         self.values = torch.zeros_like(self.keys)
         self.length = 0

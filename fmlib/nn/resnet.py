@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, check_sizes, check_tensors, check_whole, check_whole_numbers
+
 
 @dataclass(frozen=True)
 class ResNetConfig:
@@ -18,6 +20,9 @@ class ResNetConfig:
         blocks: residual blocks in each stage.
         stem_stride: 2 halves the picture at once, which is what makes it affordable on a CPU.
         grid: the features are means over grid x grid regions of the picture; 1 is the paper's mean over all of it.
+
+    Raises:
+        ValueError: other channels or strides, or sizes that are no positive whole numbers.
     """
 
     channels: int = 1
@@ -27,14 +32,12 @@ class ResNetConfig:
     grid: int = 2
 
     def __post_init__(self) -> None:
+        check_sizes(self, "channels", "blocks", "grid")
         if self.channels not in (1, 3):
             raise ValueError(f"channels is {self.channels}: expected 1 (gray) or 3 (color)")
-        if not self.widths or min(self.widths) < 1 or self.blocks < 1:
-            raise ValueError(f"widths is {self.widths}, blocks is {self.blocks}: expected positive numbers")
-        if self.stem_stride not in (1, 2):
-            raise ValueError(f"stem_stride is {self.stem_stride}: expected 1 or 2")
-        if self.grid < 1:
-            raise ValueError(f"grid is {self.grid}: expected at least 1")
+        if not check_whole_numbers("widths", self.widths, 1):
+            raise ValueError("widths are empty: expected one for each stage")
+        check_whole("stem_stride", self.stem_stride, most=2)
 
 
 class ResidualBlock(nn.Module):
@@ -96,12 +99,10 @@ class SmallResNet(nn.Module):
             [batch, feature_dim], where feature_dim = config.widths[-1] · config.grid².
 
         Raises:
+            TypeError: not a float tensor.
             ValueError: not a batch of pictures with `config.channels` channels.
         """
-        if images.ndim != 4 or images.shape[1] != self.config.channels:
-            raise ValueError(
-                f"pictures have shape {tuple(images.shape)}: expected [batch, {self.config.channels}, height, width]"
-            )
+        check_tensors(("images", images, FLOAT, f"batch {self.config.channels} height width"))
         # With one channel both layouts look alike, and the slower one would be taken.
         images = images.contiguous(memory_format=torch.channels_last)
         return F.adaptive_avg_pool2d(self.stages(self.stem(images)), self.config.grid).flatten(1)

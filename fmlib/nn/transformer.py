@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, check_tensors, check_whole
 from fmlib.nn.attention import (
     Attention,
     attention,
@@ -42,11 +43,13 @@ __all__ = [
 
 def quick_gelu(x: Tensor) -> Tensor:
     """x · sigmoid(1.702 x), the approximation of GELU in OpenAI's CLIP."""
+    check_tensors(("x", x, FLOAT, "..."), empty=True)
     return x * torch.sigmoid(1.702 * x)
 
 
 def gelu_tanh(x: Tensor) -> Tensor:
     """GELU by tanh, as in GPT-2; up to 5e-4 away from the exact one, which is enough to spoil a comparison."""
+    check_tensors(("x", x, FLOAT, "..."), empty=True)
     return F.gelu(x, approximate="tanh")
 
 
@@ -95,8 +98,8 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         hidden_dim = 4 * dim if hidden_dim is None else hidden_dim
-        if min(dim, hidden_dim) < 1:
-            raise ValueError(f"dim and hidden_dim are {(dim, hidden_dim)}: expected positive numbers")
+        check_whole("dim", dim)
+        check_whole("hidden_dim", hidden_dim)
         self.expand = nn.Linear(dim, hidden_dim, bias=bias)
         self.contract = nn.Linear(hidden_dim, dim, bias=bias)
         self.activation = activation

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, LONG, as_mask, check_number, check_tensors
 from fmlib.evaluate import evaluating
 from fmlib.llm.adaptation.instructions import Answer, encode_prompt, pad_examples
 from fmlib.llm.adaptation.preferences import Pair
@@ -35,18 +36,16 @@ def sequence_log_probs(
         log p(answer | prompt) in nats: the sum over the answer's tokens, so longer answers have less.
 
     Raises:
+        TypeError: tokens that are not torch.long, answers that are neither torch.bool nor whole numbers.
         ValueError: shapes that differ, or an answer at the first position, which nothing predicts.
 
     Source: Rafailov et al. 2023, "Direct Preference Optimization: Your Language Model is Secretly a Reward Model",
     section 3.
     """
-    if tokens.shape != answers.shape:
-        raise ValueError(
-            f"tokens {tuple(tokens.shape)} and answers {tuple(answers.shape)}: expected one shape"
-        )
+    answers = as_mask("answers", answers, "batch length", ("tokens", tokens, LONG, "batch length"))
     if bool(answers[:, 0].any()):
         raise ValueError(
-            "an answer begins at the first position: expected at least one token of a prompt before it"
+            "answers: one begins at the first position: expected at least one token of a prompt before it"
         )
     logits = model(tokens[:, :-1])
     exact = torch.promote_types(logits.dtype, torch.float32)  # a sum of many tokens needs more than 16 bits
@@ -73,17 +72,18 @@ def dpo_loss(
         Mean loss in nats; log 2 where the model is the reference.
 
     Raises:
+        TypeError: no tensors of floats.
         ValueError: shapes that differ, no pairs, or beta not positive.
 
     Source: Rafailov et al. 2023, "Direct Preference Optimization: Your Language Model is Secretly a Reward Model", eq. 7.
     """
-    parts = (policy_chosen, policy_rejected, reference_chosen, reference_rejected)
-    if len({part.shape for part in parts}) != 1 or policy_chosen.ndim != 1 or not len(policy_chosen):
-        raise ValueError(
-            f"log-probabilities have shapes {[tuple(p.shape) for p in parts]}: expected four of [batch]"
-        )
-    if not beta > 0:
-        raise ValueError(f"beta is {beta}: expected a positive number (common: 0.1)")
+    check_tensors(
+        ("policy_chosen", policy_chosen, FLOAT, "batch"),
+        ("policy_rejected", policy_rejected, FLOAT, "batch"),
+        ("reference_chosen", reference_chosen, FLOAT, "batch"),
+        ("reference_rejected", reference_rejected, FLOAT, "batch"),
+    )
+    check_number("beta", beta, above=0, hint="common: 0.1")
     chosen = policy_chosen - reference_chosen.detach()
     rejected = policy_rejected - reference_rejected.detach()
     return -F.logsigmoid(beta * (chosen - rejected)).mean()
@@ -185,6 +185,9 @@ def drift(
 
     Returns:
         Mean of log p(answer) - log p_reference(answer), in nats per answer.
+
+    Raises:
+        ValueError: a model whose probabilities are no numbers.
     """
     examples = [(encode_prompt(tokenizer, p), list(a.tokens)) for p, a in zip(prompts, answers, strict=True)]
     place = next(model.parameters()).device
@@ -192,4 +195,5 @@ def drift(
     reference.to(place)
     with torch.no_grad(), evaluating(model), evaluating(reference):
         ratio = sequence_log_probs(model, tokens, counted) - sequence_log_probs(reference, tokens, counted)
+    check_number("drift", float(ratio.mean()), hint="a model has diverged")
     return float(ratio.mean())

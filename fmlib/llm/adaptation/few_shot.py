@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fmlib.checks import check_finite, check_whole
+
 Example = tuple[str, str]  # a question, its answer
 
 CAPITALS: tuple[Example, ...] = (
@@ -86,7 +88,7 @@ def answer_log_probabilities(
         answers: without a space at their beginning; it is added.
 
     Raises:
-        ValueError: no answers, or an empty prompt or answer.
+        ValueError: no answers, an empty prompt or answer, or a model whose probabilities are no numbers.
     """
     if not answers or not prompt or not all(answers):
         raise ValueError(
@@ -107,7 +109,9 @@ def answer_log_probabilities(
                 layer.length = known.shape[1]  # the next answer begins where the prompt ends
         scores = logits.float().log_softmax(dim=-1)
         totals.append(scores[torch.arange(len(tokens)), torch.tensor(tokens)].sum())
-    return torch.stack(totals).cpu()
+    found = torch.stack(totals).cpu()
+    check_finite("log probabilities", found)
+    return found
 
 
 def few_shot_accuracy(
@@ -131,7 +135,8 @@ def few_shot_accuracy(
     Raises:
         ValueError: not enough items for so many examples.
     """
-    if not 0 <= shots < len(items):
+    check_whole("shots", shots, least=0)
+    if not shots < len(items):
         raise ValueError(
             f"shots is {shots}: expected 0 to {len(items) - 1}, since there are {len(items)} items"
         )

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int64, Integer
 from torch import Tensor, nn
 
+from fmlib.checks import LONG, check_number, check_tensors
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.pretraining.training import text_bits_per_character
@@ -39,8 +40,7 @@ class Tuning:
     replay: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.replay <= 1:
-            raise ValueError(f"replay is {self.replay}: expected a share of the batch, 0 to 1")
+        check_number("replay", self.replay, least=0, most=1, hint="a share of the batch")
 
 
 def replay_batch(
@@ -57,14 +57,13 @@ def replay_batch(
         The first pieces of `new`, behind them the first of `old`; as many as came.
 
     Raises:
+        TypeError: pieces that are not torch.long.
         ValueError: shapes that differ, or a share outside of [0, 1].
 
     Source: Robins 1995, "Catastrophic Forgetting, Rehearsal and Pseudorehearsal".
     """
-    if new.shape != old.shape:
-        raise ValueError(f"new is {tuple(new.shape)} and old {tuple(old.shape)}: expected one shape")
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share}: expected 0 to 1")
+    check_tensors(("new", new, LONG, "batch length"), ("old", old, LONG, "batch length"))
+    check_number("share", share, least=0, most=1)
     kept = len(new) - round(share * len(new))
     return torch.cat([new[:kept], old[: len(new) - kept]])
 
@@ -148,8 +147,7 @@ def average_weights(before: GPT, after: GPT, share: float) -> GPT:
         raise ValueError(
             f"the models are of other sizes, {before.config} and {after.config}: expected the same"
         )
-    if not 0 <= share <= 1:
-        raise ValueError(f"share is {share}: expected 0 to 1")
+    check_number("share", share, least=0, most=1)
     with torch.random.fork_rng(devices=[]):
         mixed = GPT(before.config)
     start, end = before.state_dict(), after.state_dict()

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from fmlib import scale
+from fmlib.checks import LONG, check_likeliest, check_number, check_range, check_tensors, check_whole
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
 from fmlib.llm.gpt.next_token import next_token_loss
@@ -51,11 +52,9 @@ class Recipe:
     rate: float = 3e-3
 
     def __post_init__(self) -> None:
-        if min(self.keys, self.values, self.pairs) < 2:
-            sizes = (self.keys, self.values, self.pairs)
-            raise ValueError(f"keys, values, pairs are {sizes}: expected at least 2 of each")
-        if not 0 <= self.habit <= 1:
-            raise ValueError(f"habit is {self.habit}: expected a share from 0 to 1")
+        for name in ("keys", "values", "pairs"):
+            check_whole(name, getattr(self, name), least=2)
+        check_number("habit", self.habit, least=0, most=1, hint="a share")
         if self.values**self.keys > 2**31:
             raise ValueError(
                 f"{self.values} values for {self.keys} keys make more than 2^31 mappings: use fewer"
@@ -81,6 +80,8 @@ def is_held_out(mappings: Int64[Tensor, "count keys"], values: int) -> Bool[Tens
 
     Each mapping has a number, its values read as digits. The number is scrambled, and one range of eight is held out.
     """
+    check_tensors(("mappings", mappings, LONG, "count keys"))
+    check_whole("values", values)
     place = values ** torch.arange(mappings.shape[1], device=mappings.device)
     number = (mappings * place).sum(dim=1)
     return (number * _SCRAMBLE) % 2**_BITS < 2**_BITS // HELD_OUT
@@ -117,7 +118,14 @@ def in_context_batch(
 
     Returns:
         [batch, 2 · pairs] tokens. A key is its own token; value v is the token keys + v, so that the two differ.
+
+    Raises:
+        TypeError: mappings or keys that are not torch.long.
+        ValueError: shapes that do not fit; on a CPU also keys that the mappings do not have, or values below 0.
     """
+    check_tensors(("mappings", mappings, LONG, "batch all_keys"), ("keys", keys, LONG, "batch pairs"))
+    check_range("keys", keys, 0, mappings.shape[1] - 1)
+    check_range("mappings", mappings, 0, 2**31)
     answers = mappings.gather(1, keys) + mappings.shape[1]
     return torch.stack([keys, answers], dim=2).flatten(1)
 
@@ -211,14 +219,22 @@ def accuracy_by_examples(
 
     Returns:
         Shares from 0 to 1, number k of them with k examples.
+
+    Raises:
+        ValueError: a model whose logits are no numbers.
     """
+    check_tensors(("texts", texts, LONG, "count length"))
+    check_whole("keys", keys)
     device = next(model.parameters()).device
     logits = model(texts.to(device))[:, ::2, keys:]  # at each key, over the values
+    check_likeliest(logits)
     return (logits.argmax(dim=-1).cpu() + keys == texts[:, 1::2]).float().mean(dim=0)
 
 
 def best_possible(texts: Int64[Tensor, "count length"], values: int) -> Float[Tensor, "pairs"]:
     """What a perfect reader gets right: every key that it was shown, and one of `values` of the others."""
+    check_tensors(("texts", texts, LONG, "count length"))
+    check_whole("values", values)
     keys = texts[:, ::2]
     shown = (keys[:, :, None] == keys[:, None, :]).tril(-1).any(dim=2).float().mean(dim=0)
     return shown + (1 - shown) / values

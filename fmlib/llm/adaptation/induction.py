@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, LONG, check_tensors, check_whole
 from fmlib.llm.adaptation.in_context import Recipe, in_context_batch
 from fmlib.nn.attention import attention_maps
 
@@ -32,16 +33,18 @@ def induction_score(
         The mean weight that a position i of the second half gives to position i - period + 1: 0 to 1.
 
     Raises:
-        ValueError: a text that is not twice as long as its period, or every below 1.
+        TypeError: maps that are no floats.
+        ValueError: a text that is not twice as long as its period, every below 1, or maps of numbers that are none.
 
     Source: Olsson et al. 2022, "In-context Learning and Induction Heads", the prefix-matching score.
     """
-    if period < 1 or maps.shape[-1] != 2 * period:
+    _check_maps(maps)
+    check_whole("period", period)
+    check_whole("every", every)
+    if maps.shape[-1] != 2 * period:
         raise ValueError(
             f"maps are of {maps.shape[-1]} tokens and period is {period}: expected 2 · period tokens"
         )
-    if every < 1:
-        raise ValueError(f"every is {every}: expected at least 1")
     now = torch.arange(period, 2 * period, every, device=maps.device)
     return maps[:, :, now, now - period + 1].mean(dim=(0, 2))
 
@@ -56,12 +59,13 @@ def previous_token_score(
         every: 1 counts all positions; 2 every other, beginning with position 1.
 
     Raises:
-        ValueError: fewer than two tokens, or every below 1.
+        TypeError: maps that are no floats.
+        ValueError: fewer than two tokens, every below 1, or maps of numbers that are none.
     """
-    if maps.shape[-1] < 2 or every < 1:
-        raise ValueError(
-            f"maps are of {maps.shape[-1]} tokens and every is {every}: expected 2 or more, and 1 or more"
-        )
+    _check_maps(maps)
+    check_whole("every", every)
+    if maps.shape[-1] < 2:
+        raise ValueError(f"maps are of {maps.shape[-1]} token: expected 2 or more")
     now = torch.arange(1, maps.shape[-1], every, device=maps.device)
     return maps[:, :, now, now - 1].mean(dim=(0, 2))
 
@@ -101,7 +105,11 @@ def score_heads(model: nn.Module, repeated: Int64[Tensor, "count twice_period"])
     Args:
         model: in evaluation mode; every layer with the same number of heads.
         repeated: of `repeated_texts`.
+
+    Raises:
+        TypeError, ValueError: texts that are not torch.long [count, length]; a model whose maps are no numbers.
     """
+    check_tensors(("repeated", repeated, LONG, "count length"))
     with attention_maps(model) as maps:
         model(repeated.to(next(model.parameters()).device))
     period = repeated.shape[1] // 2
@@ -144,6 +152,10 @@ def without_heads(model: nn.Module, heads: Sequence[Head], mean: bool = False) -
                 handle = attention.output.register_forward_pre_hook(_silence(off, attention.head_dim, mean))
                 stack.callback(handle.remove)
         yield model
+
+
+def _check_maps(maps: Tensor) -> None:
+    check_tensors(("maps", maps, FLOAT, "batch heads length length"), finite=True)
 
 
 def _silence(heads: list[int], head_dim: int, mean: bool):

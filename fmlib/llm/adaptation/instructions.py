@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, LONG, as_mask, check_tensors, check_whole, check_whole_numbers
 from fmlib.data import Instruction
 from fmlib.llm.generation.decode import generate, pad_left
 from fmlib.llm.generation.sampling import Sampling
@@ -94,10 +95,14 @@ def pad_examples(
         Tokens [batch, length of the longest], and a mask that is True at the answers' tokens.
 
     Raises:
-        ValueError: no examples, or an empty prompt or answer.
+        ValueError: no examples, an empty prompt or answer, or tokens that are no whole numbers from 0.
     """
+    check_whole("pad", pad, least=0)
+    examples = [tuple(check_whole_numbers("examples", part, 0) for part in example) for example in examples]
     if not examples or not all(len(prompt) and len(answer) for prompt, answer in examples):
-        raise ValueError("an example is empty: expected at least one, each with a prompt and an answer")
+        raise ValueError(
+            "examples: an example is empty: expected at least one, each with a prompt and an answer"
+        )
     tokens = torch.full((len(examples), max(len(p) + len(a) for p, a in examples)), pad)
     answers = torch.zeros(tokens.shape, dtype=torch.bool)
     for row, (prompt, answer) in enumerate(examples):
@@ -123,18 +128,19 @@ def answer_loss(
         Mean cross-entropy in nats per token of the answers, all of the batch together.
 
     Raises:
+        TypeError: logits that are no floats, tokens that are not torch.long, answers that are neither torch.bool nor 0, 1.
         ValueError: shapes that differ, or no token to count.
 
     Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", eq. 1, on answers only;
     Ouyang et al. 2022, "Training language models to follow instructions with human feedback", section 3.5.
     """
-    if not logits.shape[:2] == tokens.shape == answers.shape:
-        raise ValueError(
-            f"logits {tuple(logits.shape)}, tokens {tuple(tokens.shape)} and answers {tuple(answers.shape)}: "
-            "expected [batch, length, vocab] and twice [batch, length]"
-        )
+    text = ("tokens", tokens, LONG, "batch length")
+    check_tensors(("logits", logits, FLOAT, "batch length vocab"), text)
+    answers = as_mask("answers", answers, "batch length", text)
     if not bool(answers[:, 1:].any()):
-        raise ValueError("no token is marked as an answer's: expected at least one behind the first position")
+        raise ValueError(
+            "answers: no token is marked as an answer's: expected at least one behind the first position"
+        )
     return next_token_loss(logits, tokens.masked_fill(~answers, IGNORED))
 
 
@@ -227,13 +233,25 @@ def write_answers(
         sampling: how tokens are taken.
         max_new_tokens: after which an answer is cut off; fewer where the model has no more positions.
         batch_size: prompts at a time.
+
+    Raises:
+        ValueError: a prompt that leaves the model no position to write at, sizes below 1.
     """
+    check_whole("max_new_tokens", max_new_tokens)
+    check_whole("batch_size", batch_size)
     written, end = [], tokenizer.special_tokens[END]
     place = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     for first in range(0, len(prompts), batch_size):
         rows, mask = pad_left([encode_prompt(tokenizer, p) for p in prompts[first : first + batch_size]])
-        room = min(max_new_tokens, model.config.max_length - rows.shape[1])
+        longest, known = rows.shape[1], model.config.max_length
+        if longest >= known:
+            place_of_it = first + int(mask.sum(dim=1).argmax())
+            raise ValueError(
+                f"prompts: number {place_of_it} has {longest} tokens with its marks, this model knows {known} positions: "
+                f"expected at most {known - 1}, to leave room for an answer"
+            )
+        room = min(max_new_tokens, known - longest)
         rows, mask = rows.to(place), mask.to(place)
         made = generate(model, rows, room, sampling, mask=mask, stop=(end,), generator=generator)
         for tokens in made[:, rows.shape[1] :].tolist():

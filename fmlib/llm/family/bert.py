@@ -6,10 +6,10 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
-from fmlib.checks import check_dropout, check_heads, check_sizes
+from fmlib.checks import LONG, as_mask, check_dropout, check_heads, check_range, check_sizes, check_tensors
 from fmlib.llm.family.bert_checkpoint import read_bert
 from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.attention import Attention
@@ -45,7 +45,7 @@ class BertConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.hidden_dim is None:
+        if self.hidden_dim is None and isinstance(self.dim, int):
             object.__setattr__(self, "hidden_dim", 4 * self.dim)
         check_sizes(self, "vocab_size", "max_length", "layers", "heads", "dim", "hidden_dim", "types")
         check_heads(self.dim, self.heads)
@@ -135,23 +135,18 @@ class Bert(nn.Module):
         self,
         tokens: Int64[Tensor, "batch length"],
         *,
-        mask: Bool[Tensor, "batch length"] | None = None,
+        mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
         types: Int64[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """What the last block says about each token: features for other tasks. Arguments as in `forward`."""
         check_tokens(tokens, self.config.vocab_size, self.config.max_length)
-        for name, given in (("mask", mask), ("types", types)):
-            if given is not None and given.shape != tokens.shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(given.shape)}: expected {tuple(tokens.shape)}, as tokens"
-                )
+        text = ("tokens", tokens, LONG, "batch length")
+        if mask is not None:
+            mask = as_mask("mask", mask, "batch length", text)
         if types is None:
             types = torch.zeros_like(tokens)
-        elif (
-            tokens.device.type == "cpu" and not 0 <= int(types.min()) <= int(types.max()) < self.config.types
-        ):
-            low, high = int(types.min()), int(types.max())
-            raise ValueError(f"types go from {low} to {high}: expected 0 to {self.config.types - 1}")
+        check_tensors(text, ("types", types, LONG, "batch length"))
+        check_range("types", types, 0, self.config.types - 1)
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         x = self.token_embedding(tokens) + self.position_embedding(positions) + self.type_embedding(types)
         x = self.dropout(self.embedding_norm(x))
@@ -164,20 +159,20 @@ class Bert(nn.Module):
         self,
         tokens: Int64[Tensor, "batch length"],
         *,
-        mask: Bool[Tensor, "batch length"] | None = None,
+        mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
         types: Int64[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length vocab"]:
         """Logits of the token that belongs to each position.
 
         Args:
             tokens: [batch, length].
-            mask: False where a row is padded (on the right: positions are counted from the left); nobody looks there.
+            mask: False or 0 where a row is padded (on the right: positions are counted from the left); nobody looks there.
             types: which segment each token is in, 0 by default.
 
         Raises:
-            TypeError: tokens are no tensor of torch.long.
+            TypeError: tokens or types are no tensor of torch.long, or the mask is neither torch.bool nor whole numbers.
             ValueError: not [batch, length], more than max_length positions, a mask or types of another shape; on a CPU also
-                tokens or types that the model does not know.
+                tokens or types that the model does not know, or a mask of other numbers than 0 and 1.
         """
         return self.logits(self.hidden(tokens, mask=mask, types=types))
 

@@ -6,7 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fmlib.pretrained import CheckpointError, Rename, convert, find_checkpoint, read_config, read_tensors
+from fmlib.pretrained import (
+    CheckpointError,
+    Rename,
+    convert,
+    find_checkpoint,
+    read_config,
+    read_tensors,
+    same_dropout,
+)
 
 
 def _both(theirs: str, ours: str) -> tuple[Rename, Rename]:
@@ -70,10 +78,8 @@ def read_bert(source: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tens
     """
     folder = find_checkpoint(source)
     found = read_config(folder, "bert", needed=tuple(SIZES.values()), settings=SETTINGS)
-    dropouts = {found.get(name, 0.1) for name in ("hidden_dropout_prob", "attention_probs_dropout_prob")}
-    if len(dropouts) > 1:
-        raise CheckpointError(f"{folder} has dropouts {sorted(dropouts)}: expected one for all places")
-    sizes = {ours: found[theirs] for ours, theirs in SIZES.items()} | {"dropout": dropouts.pop()}
+    dropout = same_dropout(folder, found, "hidden_dropout_prob", "attention_probs_dropout_prob")
+    sizes = {ours: found[theirs] for ours, theirs in SIZES.items()} | {"dropout": dropout}
 
     tensors = {_modern(name): t for name, t in read_tensors(folder).items()}
     head = tensors.pop("cls.predictions.decoder.weight", None)

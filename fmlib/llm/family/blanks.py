@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import LONG, check_finite, check_likeliest, check_tensors, check_whole
 from fmlib.evaluate import evaluating
 from fmlib.llm.family.bert import Bert
 from fmlib.llm.family.span_corruption import corrupt_spans
@@ -61,8 +62,13 @@ def make_blanks(
         generator: draws the places.
 
     Raises:
+        TypeError: tokens that are not torch.long.
         ValueError: a text too short for so many pieces, or a span that is empty or too long.
     """
+    check_tensors(("tokens", tokens, LONG, "text"))
+    check_whole("count", count)
+    check_whole("length", length)
+    check_whole("span", span)
     if not 1 <= count <= len(tokens) // length:
         raise ValueError(
             f"count is {count}: expected 1 to {len(tokens) // length}, pieces of {length} in {len(tokens)} tokens"
@@ -130,7 +136,11 @@ def blank_nats(
 
     Returns:
         In the order of the blanks.
+
+    Raises:
+        ValueError: a batch size below 1, or a model whose loss is no number.
     """
+    check_whole("batch_size", batch_size)
     found = torch.empty(len(blanks.starts), blanks.span)
     order = {place: row for row, place in enumerate(blanks.places.tolist())}
     with evaluating(model):
@@ -140,6 +150,7 @@ def blank_nats(
                 logits = blank_logits(model, recipe, part).float()
                 nats = F.cross_entropy(logits.flatten(0, 1), part.missing.flatten(), reduction="none")
                 found[[order[place] for place in part.places.tolist()]] = nats.view(len(rows), part.span)
+    check_finite("nats", found)
     return found
 
 
@@ -161,8 +172,10 @@ def reranked_nats(
         behind: how many tokens behind the blank are looked at.
 
     Raises:
-        ValueError: blanks of several tokens.
+        ValueError: blanks of several tokens, candidates or behind below 1, or a model whose loss is no number.
     """
+    check_whole("candidates", candidates)
+    check_whole("behind", behind)
     if blanks.span != 1:
         raise ValueError(f"blanks have {blanks.span} tokens: expected 1, candidates are single tokens")
     found = torch.empty(len(blanks.starts))
@@ -179,12 +192,18 @@ def reranked_nats(
             fits = likely + said.gather(-1, after[..., None])[..., 0].sum(-1)
             left[tried] = fits.log_softmax(-1) + likely.logsumexp(-1)
             found[row] = -left[piece[start]]
+    check_finite("nats", found)
     return found
 
 
 @torch.no_grad()
 def accuracy(model: nn.Module, recipe: Recipe, blanks: Blanks) -> float:
-    """Per cent of the missing tokens that the model thinks likeliest."""
+    """Per cent of the missing tokens that the model thinks likeliest.
+
+    Raises:
+        ValueError: a model whose logits are no numbers.
+    """
     with evaluating(model):
-        best = blank_logits(model, recipe, blanks).argmax(-1)
-    return 100 * (best == blanks.missing).double().mean().item()
+        logits = blank_logits(model, recipe, blanks)
+    check_likeliest(logits)
+    return 100 * (logits.argmax(-1) == blanks.missing).double().mean().item()

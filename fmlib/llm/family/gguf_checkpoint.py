@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fmlib.llm.family.llama import Llama, LlamaConfig
 from fmlib.llm.family.rotary import halves_from_pairs
-from fmlib.pretrained import CheckpointError, Rename, convert, load_tensors
+from fmlib.pretrained import CheckpointError, Rename, build_model, convert
 
 GGUF_TABLE = (
     Rename("token_embd.weight", "token_embedding.weight"),
@@ -76,10 +76,11 @@ def load_llama_gguf(file: str | os.PathLike) -> Llama:
     for name, value in tensors.items():
         if name.endswith(("attn_q.weight", "attn_k.weight")):
             heads = config.heads if name.endswith("attn_q.weight") else config.key_heads
-            tensors[name] = halves_from_pairs(value, heads)
-    model = Llama(config)
-    load_tensors(model, convert(tensors, GGUF_TABLE))
-    return model.eval()
+            try:
+                tensors[name] = halves_from_pairs(value, heads)
+            except ValueError as error:
+                raise CheckpointError(f"{file} has a {name} that does not fit its sizes: {error}") from error
+    return build_model(file, Llama, config, convert(tensors, GGUF_TABLE))
 
 
 def _read(file: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from fmlib.checks import check_sizes
+from fmlib.checks import check_number, check_sizes
 from fmlib.llm.family.llama_checkpoint import read_llama
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.rotary import RotaryAttention
@@ -59,8 +59,8 @@ class LlamaConfig:
             raise ValueError(
                 f"heads is {self.heads} and key_heads is {self.key_heads}: expected key_heads that divide heads"
             )
-        if not (self.theta > 0 and self.eps > 0):
-            raise ValueError(f"theta is {self.theta} and eps is {self.eps}: expected positive numbers")
+        check_number("theta", self.theta, above=0)
+        check_number("eps", self.eps, above=0)
 
     @classmethod
     def tiny(cls, vocab_size: int = 64) -> "LlamaConfig":

@@ -6,7 +6,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fmlib.pretrained import CheckpointError, Rename, convert, find_checkpoint, read_config, read_tensors
+from fmlib.checks import check_number
+from fmlib.pretrained import (
+    CheckpointError,
+    Rename,
+    convert,
+    find_checkpoint,
+    read_config,
+    read_tensors,
+    yes_or_no,
+)
 
 LLAMA_TABLE = (
     Rename("model.embed_tokens.weight", "token_embedding.weight"),
@@ -53,9 +62,10 @@ def read_llama(source: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Ten
     found = read_config(folder, "llama", needed=tuple(SIZES.values()), settings=SETTINGS)
     sizes = {ours: found[theirs] for ours, theirs in SIZES.items()}
     sizes |= {"key_heads": found.get("num_key_value_heads"), "theta": _theta(found, str(folder))}
-    sizes |= {"tied": bool(found.get("tie_word_embeddings", False))}
-    head_dim = found.get("head_dim")
-    if head_dim is not None and head_dim * sizes["heads"] != sizes["dim"]:
+    sizes |= {"tied": yes_or_no(folder, found, "tie_word_embeddings", False)}
+    head_dim, heads = found.get("head_dim"), sizes["heads"]
+    whole = isinstance(head_dim, int) and isinstance(heads, int)
+    if head_dim is not None and not (whole and head_dim * heads == sizes["dim"]):
         raise CheckpointError(
             f"{folder} has {sizes['heads']} heads of {head_dim} features for {sizes['dim']}, which our model does not "
             "do: expected heads that share out all features"
@@ -71,11 +81,24 @@ def read_llama(source: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Ten
 
 
 def _theta(config: dict[str, Any], folder: str) -> float:
-    """Of the rotary positions, wherever this version of transformers has written it."""
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    if kind != "default":
-        raise CheckpointError(
-            f"{folder} has rotary positions of type {kind!r}, which our model does not do: expected 'default'"
-        )
-    return float(rope.get("rope_theta", config.get("rope_theta", 10_000.0)))
+    """Of the rotary positions, wherever a version of transformers has written it; none may say that they are stretched."""
+    theta = config.get("rope_theta", 10_000.0)
+    for name in ("rope_scaling", "rope_parameters"):  # the newer one counts
+        rope = config.get(name)
+        if rope is None:
+            continue
+        if not isinstance(rope, dict) or any(isinstance(value, dict) for value in rope.values()):
+            raise CheckpointError(
+                f"{folder} has {name} = {rope!r}: expected one set of names and numbers, or null"
+            )
+        kind = rope.get("rope_type", rope.get("type", "default"))
+        if kind != "default":
+            raise CheckpointError(
+                f"{folder} has rotary positions of type {kind!r} in {name}, which our model does not do: expected 'default'"
+            )
+        theta = rope.get("rope_theta", theta)
+    try:
+        check_number("rope_theta", theta, above=0)
+    except ValueError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
+    return float(theta)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
+from fmlib.checks import BOOL, FLOAT, LONG, check_number, check_tensors, check_whole, check_whole_numbers
 from fmlib.llm.gpt.cross_entropy import IGNORED
 from fmlib.llm.gpt.next_token import check_tokens
 
@@ -24,12 +25,13 @@ def choose_tokens(
         True where a token is chosen.
 
     Raises:
+        TypeError: allowed is not torch.bool.
         ValueError: a share outside (0, 1], or a row in which nothing is allowed.
 
     Source: `create_masked_lm_predictions` in the code of Devlin et al. 2019, which counts in the same way.
     """
-    if not 0 < share <= 1:
-        raise ValueError(f"share is {share}: expected a number in (0, 1], e.g. 0.15")
+    check_tensors(("allowed", allowed, BOOL, "batch length"))
+    check_number("share", share, above=0, most=1, hint="common: 0.15")
     available = allowed.sum(dim=1)
     if not bool(available.all()):
         row = int((available == 0).nonzero()[0])
@@ -62,8 +64,18 @@ def hide_tokens(
     Returns:
         What the model reads, and its targets: the token where one is chosen, -100 elsewhere.
 
+    Raises:
+        TypeError, ValueError: tensors of other types, shapes that differ, a mask_token that is no token.
+
     Source: Devlin et al. 2019, "BERT", section 3.1, task 1.
     """
+    check_tensors(
+        ("tokens", tokens, LONG, "batch length"),
+        ("chosen", chosen, BOOL, "batch length"),
+        ("draws", draws, FLOAT, "batch length"),
+        ("others", others, LONG, "batch length"),
+    )
+    check_whole("mask_token", mask_token, least=0)
     read = torch.where(draws < MASKED + RANDOM, others, tokens)
     read = torch.where(draws < MASKED, mask_token, read)
     return torch.where(chosen, read, tokens), torch.where(chosen, tokens, IGNORED)
@@ -97,9 +109,10 @@ def mask_tokens(
 
     Source: Devlin et al. 2019, "BERT", section 3.1, task 1, and appendix A.1.
     """
+    check_whole("vocab_size", vocab_size)
     check_tokens(tokens, vocab_size, tokens.shape[-1] if isinstance(tokens, Tensor) and tokens.ndim else 1)
-    if not 0 <= mask_token < vocab_size:
-        raise ValueError(f"mask_token is {mask_token}: expected a token from 0 to {vocab_size - 1}")
+    check_whole("mask_token", mask_token, least=0, most=vocab_size - 1)
+    special = check_whole_numbers("special", special)
     allowed = torch.ones_like(tokens, dtype=torch.bool)
     for token in special:
         allowed &= tokens != token

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, check_number, check_tensors, check_whole
+
 
 def rms_norm(
     x: Float[Tensor, "*positions dim"], weight: Float[Tensor, "dim"], eps: float = 1e-5
@@ -21,8 +23,13 @@ def rms_norm(
     Returns:
         As x. The mean is taken in float32 at least: squares of half precision overflow at 256.
 
+    Raises:
+        TypeError, ValueError: no tensors of floats, a weight of another length, an eps that is not positive.
+
     Source: Zhang & Sennrich 2019, "Root Mean Square Layer Normalization", eq. 4.
     """
+    check_tensors(("x", x, FLOAT, "... dim"), ("weight", weight, FLOAT, "dim"))
+    check_number("eps", eps, above=0)
     exact = x.to(torch.promote_types(x.dtype, torch.float32))
     scaled = exact * torch.rsqrt(exact.square().mean(dim=-1, keepdim=True) + eps)
     return weight * scaled.to(x.dtype)
@@ -41,8 +48,8 @@ class RMSNorm(nn.Module):
 
     def __init__(self, dim: int, eps: float = 1e-5) -> None:
         super().__init__()
-        if dim < 1 or not eps > 0:
-            raise ValueError(f"dim is {dim} and eps is {eps}: expected positive numbers")
+        check_whole("dim", dim)
+        check_number("eps", eps, above=0)
         self.weight = nn.Parameter(torch.ones(dim))
         self.eps = eps
 
@@ -69,8 +76,8 @@ class GatedMLP(nn.Module):
 
     def __init__(self, dim: int, hidden_dim: int, activation: Callable[[Tensor], Tensor] = F.silu) -> None:
         super().__init__()
-        if min(dim, hidden_dim) < 1:
-            raise ValueError(f"dim and hidden_dim are {(dim, hidden_dim)}: expected positive numbers")
+        check_whole("dim", dim)
+        check_whole("hidden_dim", hidden_dim)
         self.gate = nn.Linear(dim, hidden_dim, bias=False)
         self.expand = nn.Linear(dim, hidden_dim, bias=False)
         self.contract = nn.Linear(hidden_dim, dim, bias=False)

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import LONG, check_tensors, check_whole
+
 
 def distance_buckets(
     distances: Int64[Tensor, "queries keys"],
@@ -25,10 +27,15 @@ def distance_buckets(
         Numbers from 0 to buckets - 1.
 
     Raises:
-        ValueError: fewer than two buckets a direction, or a max_distance that is no larger than the near distances.
+        TypeError: distances that are not torch.long.
+        ValueError: not [queries, keys], fewer than two buckets a direction, or a max_distance that is no larger than the
+            near distances.
 
     Source: Raffel et al. 2020, "T5", section 2.1; the formula is that of its code, `_relative_position_bucket`.
     """
+    check_tensors(("distances", distances, LONG, "queries keys"))
+    check_whole("buckets", buckets)
+    check_whole("max_distance", max_distance)
     each = buckets // 2 if both_ways else buckets
     near = each // 2  # the first half of them hold one distance each
     if near < 1 or max_distance <= near:

@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from fmlib.checks import FLOAT, REAL, WHOLE, check_number, check_tensors, check_whole
 from fmlib.nn.attention import Attention
 
 
@@ -25,14 +26,16 @@ def rotary_angles(
         dtype: of the angles. Half precision would mix up neighbors beyond position 256 (bfloat16) or 2,048 (float16).
 
     Raises:
+        TypeError: positions that are no whole numbers.
         ValueError: an odd or not positive head_dim, a theta that is not positive.
 
     Source: Su et al. 2021, "RoFormer", section 3.2.2, eq. 15.
     """
-    if head_dim < 2 or head_dim % 2:
+    check_tensors(("positions", positions, WHOLE, "rows length"))
+    check_whole("head_dim", head_dim, least=2)
+    if head_dim % 2:
         raise ValueError(f"head_dim is {head_dim}: expected an even number, since features turn in pairs")
-    if not theta > 0:
-        raise ValueError(f"theta is {theta}: expected a positive number, e.g. 10,000")
+    check_number("theta", theta, above=0, hint="common: 10,000")
     pairs = torch.arange(0, head_dim, 2, device=positions.device, dtype=dtype)
     return positions[..., None].to(dtype) / theta ** (pairs / head_dim)
 
@@ -46,10 +49,24 @@ def rotate(
         x: queries or keys.
         angles: in radians, from `rotary_angles`, [batch or 1, length, head_dim / 2].
 
+    Raises:
+        TypeError, ValueError: no tensors of floats, shapes that do not fit.
+
     Source: Su et al. 2021, eq. 34.
     Differs from the paper: there features 2i and 2i + 1 are a pair. Both layouts are the same model with its features in
     another order, see `halves_from_pairs`; halves need no gathering of every other number.
     """
+    check_tensors(
+        ("x", x, FLOAT, "batch heads length head_dim"),
+        (
+            "angles",
+            angles,
+            FLOAT,
+            f"batch|1 length {x.shape[-1] // 2 if isinstance(x, Tensor) and x.ndim else 1}",
+        ),
+    )
+    if x.shape[-1] % 2:
+        raise ValueError(f"x has heads of {x.shape[-1]} features: expected an even number, to turn pairs")
     first, second = x.chunk(2, dim=-1)
     cos, sin = angles.cos()[:, None], angles.sin()[:, None]  # [rows, 1, length, pairs]
     turned = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
@@ -68,8 +85,14 @@ def rotary(
         positions: where each stands, [batch or 1, length].
         theta: see `rotary_angles`.
 
+    Raises:
+        TypeError, ValueError: as `rotary_angles` and `rotate`.
+
     Source: Su et al. 2021, "RoFormer", section 3.2.2.
     """
+    check_tensors(
+        ("x", x, FLOAT, "batch heads length head_dim"), ("positions", positions, WHOLE, "batch|1 length")
+    )
     exact = torch.promote_types(x.dtype, torch.float32)
     return rotate(x, rotary_angles(positions, x.shape[-1], theta, exact))
 
@@ -84,12 +107,12 @@ def repeat_heads(
         times: how many query heads share one, >= 1.
 
     Raises:
-        ValueError: times below 1.
+        TypeError, ValueError: x is no tensor of floats [batch, key_heads, length, head_dim]; times below 1.
 
     Source: Ainslie et al. 2023, "GQA", section 2.2.
     """
-    if times < 1:
-        raise ValueError(f"times is {times}: expected at least 1")
+    check_tensors(("x", x, FLOAT, "batch key_heads length head_dim"))
+    check_whole("times", times)
     return x if times == 1 else x.repeat_interleave(times, dim=1)
 
 
@@ -116,7 +139,11 @@ def pairs_from_halves(weight: Tensor, heads: int) -> Tensor:
 
 
 def _reorder(weight: Tensor, heads: int, cut: tuple[int, int]) -> Tensor:
-    if heads < 1 or len(weight) % (2 * heads):
+    check_tensors(
+        ("weight", weight, REAL, "rows dim" if isinstance(weight, Tensor) and weight.ndim == 2 else "rows")
+    )
+    check_whole("heads", heads)
+    if len(weight) % (2 * heads):
         raise ValueError(
             f"weight has {len(weight)} rows and heads is {heads}: expected heads of an even number of rows each"
         )
@@ -143,7 +170,8 @@ class RotaryAttention(Attention):
     ) -> None:
         super().__init__(dim, heads, causal=True, bias=False)
         key_heads = heads if key_heads is None else key_heads
-        if key_heads < 1 or heads % key_heads:
+        check_whole("key_heads", key_heads)
+        if heads % key_heads:
             raise ValueError(
                 f"heads is {heads} and key_heads is {key_heads}: expected key_heads that divide heads"
             )

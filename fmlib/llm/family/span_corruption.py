@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from fmlib.checks import BOOL, LONG, check_number, check_tensors, check_whole
+
 
 def corrupt_spans(
     tokens: Int64[Tensor, "length"], missing: Bool[Tensor, "length"], first_sentinel: int
@@ -23,15 +25,14 @@ def corrupt_spans(
         What the encoder reads, and what the decoder must write: it ends with one more sentinel.
 
     Raises:
+        TypeError: tokens that are not torch.long, missing that is not torch.bool.
         ValueError: shapes that differ, or fewer sentinels than the spans need.
 
     Source: Raffel et al. 2020, "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer",
     section 3.1.4 and figure 2.
     """
-    if tokens.ndim != 1 or tokens.shape != missing.shape:
-        raise ValueError(
-            f"tokens {tuple(tokens.shape)} and missing {tuple(missing.shape)}: expected [length] of both"
-        )
+    check_tensors(("tokens", tokens, LONG, "length"), ("missing", missing, BOOL, "length"))
+    check_whole("first_sentinel", first_sentinel, least=0)
     before = torch.cat([missing.new_zeros(1), missing[:-1]])
     begins = missing & ~before
     spans = int(begins.sum())
@@ -66,11 +67,9 @@ def random_spans(
 
     Source: `random_spans_noise_mask` in the code of Raffel et al. 2020; the numbers section 3.3.4 of the paper.
     """
-    if length < 2 or not 0 < share < 1 or not mean_span >= 1:
-        raise ValueError(
-            f"length is {length}, share is {share} and mean_span is {mean_span}: "
-            "expected at least 2 tokens, a share in (0, 1), and spans of at least 1"
-        )
+    check_whole("length", length, least=2)
+    check_number("share", share, above=0, below=1, hint="common: 0.15")
+    check_number("mean_span", mean_span, least=1, hint="common: 3")
     missing = min(max(round(length * share), 1), length - 1)
     spans = min(max(round(missing / mean_span), 1), missing, length - missing)
     kept, left_out = (_pieces(count, spans, generator) for count in (length - missing, missing))
@@ -105,8 +104,7 @@ def span_corruption(
     Differs from the released code: the target ends with a sentinel, as in the paper, instead of an end-of-text token, and
     neither side gets such a token.
     """
-    if tokens.ndim != 2 or 0 in tokens.shape:
-        raise ValueError(f"tokens have shape {tuple(tokens.shape)}: expected [batch, length], not empty")
+    check_tensors(("tokens", tokens, LONG, "batch length"))
     length = tokens.shape[1]
     rows = [
         corrupt_spans(

@@ -1,13 +1,15 @@
 """T5: an encoder that reads a text, and a decoder that looks at it while it writes another."""
 
+import copy
 import os
 from functools import partial
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, LONG, as_mask, check_tensors, check_whole
 from fmlib.evaluate import evaluating
 from fmlib.llm.family.parts import GatedMLP, RMSNorm
 from fmlib.llm.family.relative_bias import RelativeBias
@@ -75,22 +77,24 @@ class T5(nn.Module):
                 nn.init.ones_(module.weight)
 
     def encode(
-        self, tokens: Int64[Tensor, "batch length"], mask: Bool[Tensor, "batch length"] | None = None
+        self,
+        tokens: Int64[Tensor, "batch length"],
+        mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
         """Read a text; each token looks at all of it.
 
         Args:
             tokens: [batch, length].
-            mask: False where a row is padded, on whichever side.
+            mask: False or 0 where a row is padded, on whichever side.
 
         Raises:
-            TypeError: tokens are no tensor of torch.long.
+            TypeError: tokens are no tensor of torch.long, or the mask is neither torch.bool nor whole numbers.
             ValueError: not [batch, length], more than max_length, a mask of another shape; on a CPU also tokens outside the
                 vocabulary.
         """
         check_tokens(tokens, self.config.vocab_size, self.config.max_length)
-        if mask is not None and mask.shape != tokens.shape:
-            raise ValueError(f"mask has shape {tuple(mask.shape)}: expected {tuple(tokens.shape)}, as tokens")
+        if mask is not None:
+            mask = as_mask("mask", mask, "batch length", ("tokens", tokens, LONG, "batch length"))
         bias = self.encoder_bias(tokens.shape[1], tokens.shape[1])
         if mask is not None:
             bias = bias.masked_fill(~mask[:, None, None, :], float("-inf"))
@@ -102,7 +106,9 @@ class T5(nn.Module):
         tokens: Int64[Tensor, "batch length"],
         context: Float[Tensor, "batch context_length dim"],
         *,
-        context_mask: Bool[Tensor, "batch context_length"] | None = None,
+        context_mask: Bool[Tensor, "batch context_length"]
+        | Integer[Tensor, "batch context_length"]
+        | None = None,
         mask: Tensor | None = None,
         cache: list[KVCache] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
@@ -121,9 +127,13 @@ class T5(nn.Module):
         """
         past = tokens_seen(cache, len(self.decoder))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past)
+        read = ("context", context, FLOAT, f"batch length {self.config.dim}")
+        check_tensors(("tokens", tokens, LONG, "batch written"), read)
         bias = self.decoder_bias(tokens.shape[1], past + tokens.shape[1])
         if mask is not None:
-            bias = bias.masked_fill(~mask, float("-inf"))
+            bias = bias.masked_fill(~as_mask("mask", mask, "..."), float("-inf"))
+        if context_mask is not None:
+            context_mask = as_mask("context_mask", context_mask, "batch length", read)
         seen = None if context_mask is None else context_mask[:, None, None, :]
         x = self.dropout(self.token_embedding(tokens))
         x = run_blocks(self.decoder, x, context, cache=cache, mask=bias, context_mask=seen)
@@ -134,7 +144,7 @@ class T5(nn.Module):
         tokens: Int64[Tensor, "batch length"],
         written: Int64[Tensor, "batch written_length"],
         *,
-        mask: Bool[Tensor, "batch length"] | None = None,
+        mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
     ) -> Float[Tensor, "batch written_length vocab"]:
         """Logits of what comes next in the text that is written.
 
@@ -169,8 +179,12 @@ class Writer(nn.Module):
 
     Args:
         model: the T5.
-        tokens: what it reads, [batch, length]; a single row serves any number of rows that are written.
-        mask: False where a row is padded.
+        tokens: what it reads, [batch, length]; a single row serves any number of rows that are written. Of several rows, row
+            i is for row i of what is written.
+        mask: False or 0 where a row is padded.
+
+    Raises:
+        TypeError, ValueError: see `T5.encode`.
 
     Example:
         >>> model = T5(T5Config.tiny()).eval()
@@ -183,7 +197,7 @@ class Writer(nn.Module):
         self,
         model: T5,
         tokens: Int64[Tensor, "batch length"],
-        mask: Bool[Tensor, "batch length"] | None = None,
+        mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
     ) -> None:
         super().__init__()
         self.model, self.mask, self.config = model, mask, model.config
@@ -199,11 +213,37 @@ class Writer(nn.Module):
         mask: Tensor | None = None,
         positions: Int64[Tensor, "rows length"] | None = None,
     ) -> Float[Tensor, "batch length dim"]:
-        """As of any language model. The positions are not needed: only distances matter."""
+        """As of any language model. The positions are not needed: only distances matter.
+
+        Raises:
+            ValueError: several texts were read, and another number of rows is written.
+        """
         rows = len(tokens)
+        self._check_rows(rows)
         context = self.context.expand(rows, -1, -1)
         seen = None if self.mask is None else self.mask.expand(rows, -1)
         return self.model.decode(tokens, context, context_mask=seen, mask=mask, cache=cache)
+
+    def for_rows(self, rows: int) -> list["Writer"]:
+        """A writer for each of so many rows, which has read that row's text alone: beam search writes each row many times.
+
+        Raises:
+            ValueError: several texts were read, and another number of rows is asked for.
+        """
+        self._check_rows(rows)
+        if len(self.context) == 1:
+            return [self] * rows
+        writers = [copy.copy(self) for _ in range(rows)]
+        for i, writer in enumerate(writers):
+            writer.context = self.context[i : i + 1]
+            writer.mask = None if self.mask is None else self.mask[i : i + 1]
+        return writers
+
+    def _check_rows(self, rows: int) -> None:
+        if len(self.context) not in (1, rows):
+            raise ValueError(
+                f"tokens have {rows} rows and the writer has read {len(self.context)} texts: expected as many, or one text"
+            )
 
 
 def shift_right(targets: Int64[Tensor, "batch length"], start: int = START) -> Int64[Tensor, "batch length"]:
@@ -213,8 +253,13 @@ def shift_right(targets: Int64[Tensor, "batch length"], start: int = START) -> I
         targets: [batch, length]; those of -100, which don't count, are read as the start token.
         start: the token that the decoder begins with.
 
+    Raises:
+        TypeError, ValueError: targets that are not torch.long [batch, length], a start that is no token.
+
     Source: Raffel et al. 2020, its released code.
     """
+    check_tensors(("targets", targets, LONG, "batch length"))
+    check_whole("start", start, least=0)
     read = F.pad(targets[:, :-1], (1, 0), value=start)
     return read.masked_fill(read == IGNORED, start)
 

@@ -6,7 +6,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fmlib.pretrained import CheckpointError, Rename, convert, find_checkpoint, read_config, read_tensors
+from fmlib.pretrained import (
+    CheckpointError,
+    Rename,
+    convert,
+    find_checkpoint,
+    read_config,
+    read_tensors,
+    yes_or_no,
+)
 
 
 def _attention(theirs: str, ours: str) -> tuple[Rename, ...]:
@@ -74,18 +82,21 @@ def read_t5(source: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tensor
     folder = find_checkpoint(source)
     found = read_config(folder, "t5", needed=tuple(SIZES.values()))
     kind = found.get("feed_forward_proj", "relu")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise CheckpointError(
             f"{folder} has feed_forward_proj = {kind!r}, which our model does not do: expected one of {list(KINDS)}"
         )
     sizes = {ours: found[theirs] for ours, theirs in SIZES.items()} | {"gated": KINDS[kind]}
     sizes |= {
+        "max_length": found.get("n_positions", 512),
         "decoder_layers": found.get("num_decoder_layers"),
         "max_distance": found.get("relative_attention_max_distance", 128),
         "eps": found.get("layer_norm_epsilon", 1e-6),
         "dropout": found.get("dropout_rate", 0.1),
         # What says that the output is scaled, and so belongs to the embedding, has changed its name over the years.
-        "tied": found.get("scale_decoder_outputs", found.get("tie_word_embeddings") is not False),
+        "tied": yes_or_no(
+            folder, found, "scale_decoder_outputs", found.get("tie_word_embeddings") is not False
+        ),
     }
     tensors = read_tensors(folder)
     for name in ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight"):  # the same under other names

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fmlib.checks import check_dropout, check_sizes
+from fmlib.checks import check_dropout, check_number, check_sizes
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,7 @@ class T5Config:
                 "max_distance of more than half of them"
             )
         check_dropout(self.dropout)
-        if not self.eps > 0:
-            raise ValueError(f"eps is {self.eps}: expected a positive number")
+        check_number("eps", self.eps, above=0)
 
     @classmethod
     def tiny(cls, vocab_size: int = 64) -> "T5Config":

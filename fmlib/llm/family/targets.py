@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from fmlib.checks import FLOAT, LONG, check_tensors
 from fmlib.llm.gpt.cross_entropy import IGNORED
 from fmlib.llm.gpt.next_token import next_token_loss
 
@@ -21,13 +22,10 @@ def target_loss(
         Mean cross-entropy in nats per counted target.
 
     Raises:
+        TypeError: logits that are no floats, targets that are not torch.long.
         ValueError: shapes that do not fit; on a CPU also targets outside the vocabulary, or none that counts.
 
     Source: Devlin et al. 2019, "BERT", section 3.1, task 1; Raffel et al. 2020, "T5", section 2.1.
     """
-    if logits.ndim != 3 or logits.shape[:2] != targets.shape:
-        raise ValueError(
-            f"logits {tuple(logits.shape)} and targets {tuple(targets.shape)}: "
-            "expected [batch, length, vocab] and [batch, length]"
-        )
+    check_tensors(("logits", logits, FLOAT, "batch length vocab"), ("targets", targets, LONG, "batch length"))
     return next_token_loss(logits, F.pad(targets, (1, 0), value=IGNORED))

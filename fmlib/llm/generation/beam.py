@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor, nn
 
+from fmlib.checks import check_likeliest, check_number, check_whole, check_whole_numbers
 from fmlib.evaluate import evaluating
 from fmlib.llm.generation.decode import check_request, next_logits
 
@@ -35,16 +36,22 @@ def beam_search(
         The prompts with the best continuation found. A row that stopped early repeats its stop token.
 
     Raises:
-        TypeError, ValueError: as `generate`; beams < 1.
+        TypeError, ValueError: as `generate`; beams < 1; a length_penalty that is no number, or stop tokens that are none.
 
     Source: Graves 2012, "Sequence Transduction with Recurrent Neural Networks", section 3.3; stopping as in transformers
     with `early_stopping=False`.
     """
     check_request(model, tokens, max_new_tokens)
-    if not isinstance(beams, int) or beams < 1:
-        raise ValueError(f"beams is {beams!r}: expected a whole number of at least 1 (common: 4 to 10)")
+    check_whole("beams", beams, hint="common: 4 to 10")
+    check_number("length_penalty", length_penalty, hint="common: 0 to 2")
+    stops = set(check_whole_numbers("stop", stop, 0))
+    # Who has read a text for each row, as T5's `Writer`, must write each row's beams after that row's text.
+    writers = model.for_rows(len(tokens)) if hasattr(model, "for_rows") else [model] * len(tokens)
     with evaluating(model), torch.no_grad():
-        rows = [search_row(model, row, beams, max_new_tokens, length_penalty, set(stop)) for row in tokens]
+        rows = [
+            search_row(writer, row, beams, max_new_tokens, length_penalty, stops)
+            for writer, row in zip(writers, tokens, strict=True)
+        ]
     longest = max(len(row) for row in rows)
     return torch.stack([torch.cat([row, row[-1:].expand(longest - len(row))]) for row in rows])
 
@@ -64,7 +71,9 @@ def search_row(
     finished: list[tuple[float, Tensor]] = []
     cache = model.make_cache(beams, len(prompt) + max_new_tokens)
     for new in range(1, max_new_tokens + 1):
-        log_probability = next_logits(model, texts, cache).float().log_softmax(dim=-1)
+        logits = next_logits(model, texts, cache)
+        check_likeliest(logits)
+        log_probability = logits.float().log_softmax(dim=-1)
         total = (scores[:, None] + log_probability).flatten()  # [beams · vocab]
         # So many that `beams` of them go on even if every stop token is among the best.
         best, place = total.topk(min(beams * max(2, 1 + len(stop)), len(total)))

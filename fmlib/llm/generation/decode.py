@@ -6,9 +6,10 @@ The model is any that has `config.max_length`, `hidden`, `logits` and `make_cach
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
+from fmlib.checks import BOOL, LONG, as_mask, check_likeliest, check_tensors, check_whole, check_whole_numbers
 from fmlib.evaluate import evaluating
 from fmlib.llm.generation.one_token import OneTokenStep, can_be_fused
 from fmlib.llm.generation.sampling import Sampling
@@ -28,11 +29,13 @@ def pad_left(
         Tokens [batch, length of the longest], and a mask that is False where they are padding.
 
     Raises:
-        ValueError: no prompts, or an empty one.
+        ValueError: no prompts, an empty one, or tokens that are no whole numbers from 0.
     """
-    if not rows or not all(len(row) for row in rows):
+    rows = [check_whole_numbers("rows", row, 0) for row in rows]
+    check_whole("pad", pad, least=0)
+    if not rows or not all(rows):
         lengths = [len(row) for row in rows]
-        raise ValueError(f"prompts have {lengths} tokens: expected at least one prompt, and none empty")
+        raise ValueError(f"rows have {lengths} tokens: expected at least one prompt, and none empty")
     length = max(len(row) for row in rows)
     tokens = [[pad] * (length - len(row)) + list(row) for row in rows]
     mask = [[False] * (length - len(row)) + [True] * len(row) for row in rows]
@@ -43,7 +46,7 @@ def next_logits(
     model: nn.Module,
     tokens: Int64[Tensor, "batch length"],
     cache: list[KVCache] | None = None,
-    mask: Bool[Tensor, "batch length"] | None = None,
+    mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
 ) -> Float[Tensor, "batch vocab"]:
     """What the model expects to come after these tokens; with a cache, only those that it has not seen go through it.
 
@@ -51,14 +54,16 @@ def next_logits(
         model: a language model.
         tokens: everything so far, also what is in the cache.
         cache: of the tokens' beginning; afterwards of all of them.
-        mask: False where a row is padded on the left.
+        mask: False or 0 where a row is padded on the left.
 
     Returns:
         Logits of the next token.
 
     Raises:
-        ValueError: nothing is new, since the cache has seen all tokens.
+        TypeError, ValueError: tokens that are not torch.long [batch, length], a mask of floats or of another shape; nothing
+            is new, since the cache has seen all tokens.
     """
+    check_tensors(("tokens", tokens, LONG, "batch length"))
     past, length = cache[0].length if cache else 0, tokens.shape[1]
     if past >= length:
         raise ValueError(f"the cache has seen {past} tokens of {length}: expected at least one new one")
@@ -66,6 +71,7 @@ def next_logits(
         positions = torch.arange(past, length, device=tokens.device)[None]  # [1, new]
         looks = None
     else:
+        mask = as_mask("mask", mask, "batch length", ("tokens", tokens, LONG, "batch length"))
         # A row's first token stands at position 0 wherever its padding ends.
         positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, past:]  # [batch, new]
         looks = may_look(mask, past)
@@ -79,7 +85,12 @@ def may_look(mask: Bool[Tensor, "batch keys"], past: int = 0) -> Bool[Tensor, "b
     Args:
         mask: False where there is padding.
         past: the first so many are keys only.
+
+    Raises:
+        TypeError, ValueError: no mask [batch, keys] of torch.bool, or more keys only than there are.
     """
+    check_tensors(("mask", mask, BOOL, "batch keys"))
+    check_whole("past", past, least=0, most=mask.shape[1])
     itself = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)[past:]
     return mask[:, None, None, :] | itself
 
@@ -90,7 +101,7 @@ def stream(
     max_new_tokens: int,
     sampling: Sampling = Sampling.greedy(),  # noqa: B008  (frozen)
     *,
-    mask: Bool[Tensor, "batch length"] | None = None,
+    mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
     stop: Collection[int] = (),
     generator: torch.Generator | None = None,
     use_cache: bool = True,
@@ -101,9 +112,15 @@ def stream(
 
     Yields:
         The next token of each row. A row that has stopped repeats its stop token; when all have, the stream ends.
+
+    Raises:
+        ValueError: as `generate`. That a model has diverged is said at once on a CPU, elsewhere at the end: to look at every
+            step would make each wait.
     """
     check_request(model, tokens, max_new_tokens, sampling, mask, generator)
-    return _stream(model, tokens, max_new_tokens, sampling, mask, tuple(stop), generator, use_cache)
+    stops = check_whole_numbers("stop", stop, 0)
+    mask = None if mask is None else as_mask("mask", mask, "batch length")
+    return _stream(model, tokens, max_new_tokens, sampling, mask, stops, generator, use_cache)
 
 
 def _stream(
@@ -123,6 +140,7 @@ def _stream(
         mask = None if bool(mask.all()) else torch.cat([mask, mask.new_ones(batch, max_new_tokens)], dim=1)
     stops = torch.tensor(stop, dtype=torch.long, device=tokens.device)
     stopped = torch.zeros(batch, dtype=torch.bool, device=tokens.device)
+    tops: list[Tensor] = []  # each step's largest logits where they cannot be looked at without waiting
     with evaluating(model):
         cache = model.make_cache(batch, total) if use_cache else None
         fused = use_cache and mask is None and can_be_fused(model)
@@ -136,6 +154,8 @@ def _stream(
                 else:
                     step = step or OneTokenStep(model)  # the same as `next_logits`, faster
                     logits = step(taken, cache)
+                if logits.device.type != "cpu":
+                    tops.append(logits.amax(dim=-1))
                 taken = sampling.take(logits, seen, known, generator)
                 if stop:
                     taken = torch.where(stopped, tokens[:, end - 1], taken)
@@ -143,7 +163,9 @@ def _stream(
                 tokens[:, end] = taken
             yield tokens[:, end].clone()
             if stop and bool(stopped.all()):
-                return
+                break
+        if tops:
+            check_likeliest(torch.stack(tops, dim=1))
 
 
 def generate(
@@ -152,7 +174,7 @@ def generate(
     max_new_tokens: int,
     sampling: Sampling = Sampling.greedy(),  # noqa: B008  (frozen)
     *,
-    mask: Bool[Tensor, "batch length"] | None = None,
+    mask: Bool[Tensor, "batch length"] | Integer[Tensor, "batch length"] | None = None,
     stop: Collection[int] = (),
     generator: torch.Generator | None = None,
     use_cache: bool = True,
@@ -164,7 +186,7 @@ def generate(
         tokens: a prompt a row, at least one token each; of different lengths from `pad_left`.
         max_new_tokens: at most so many for each row, >= 1.
         sampling: how a token is taken; the likeliest one by default.
-        mask: False where a row is padded on the left. Each row gets what it would get alone.
+        mask: False or 0 where a row is padded on the left. Each row gets what it would get alone.
         stop: tokens after which a row is done; it then repeats that token until all are.
         generator: to draw from; needed unless the temperature is 0.
         use_cache: keep keys and values; without, every step computes everything anew, with the same result.
@@ -173,9 +195,10 @@ def generate(
         The prompts with what was generated behind them.
 
     Raises:
-        TypeError: tokens that are not torch.long.
+        TypeError: tokens that are not torch.long, a mask of floats.
         ValueError: an empty prompt, more tokens than the model has positions (no window slides: what was learned for the
-            first positions holds for them only), padding that is not on the left, or no generator.
+            first positions holds for them only), padding that is not on the left, or no generator; and logits that are no
+            numbers, from a model that has diverged.
     """
     new = stream(
         model,
@@ -202,30 +225,24 @@ def check_request(
     generator: torch.Generator | None = None,
 ) -> None:
     """Refuse what cannot be continued, before the first step."""
-    if not isinstance(tokens, Tensor) or tokens.dtype != torch.long:
-        kind = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
-        raise TypeError(f"tokens are {kind}: expected a tensor of torch.long [batch, length]")
-    if tokens.ndim != 2 or len(tokens) == 0:
+    check_tensors(("tokens", tokens, LONG, "batch length"), empty=True)
+    if len(tokens) == 0:
         raise ValueError(
             f"tokens have shape {tuple(tokens.shape)}: expected [batch, length], one prompt a row"
         )
     length, room = tokens.shape[1], model.config.max_length
     if length == 0:
         raise ValueError(
-            "the prompt is empty: expected at least one token to continue, e.g. that of a newline"
+            "tokens are empty prompts: expected at least one token to continue, e.g. that of a newline"
         )
-    if not isinstance(max_new_tokens, int) or max_new_tokens < 1:
-        raise ValueError(f"max_new_tokens is {max_new_tokens!r}: expected a whole number of at least 1")
+    check_whole("max_new_tokens", max_new_tokens)
     if length + max_new_tokens > room:
         raise ValueError(
             f"{length} tokens and {max_new_tokens} new ones make {length + max_new_tokens}: this model knows {room} "
             f"positions. Ask for {max(room - length, 0)}, or leave out the prompt's beginning"
         )
     if mask is not None:
-        if mask.dtype != torch.bool or mask.shape != tokens.shape:
-            raise ValueError(
-                f"mask is {mask.dtype} {tuple(mask.shape)}: expected torch.bool {tuple(tokens.shape)}, as tokens"
-            )
+        mask = as_mask("mask", mask, "batch length", ("tokens", tokens, LONG, "batch length"))
         if not bool(mask[:, -1].all()) or bool((mask[:, :-1] & ~mask[:, 1:]).any()):
             raise ValueError(
                 "mask has padding behind a token: expected it on the left only, as `pad_left` makes it"

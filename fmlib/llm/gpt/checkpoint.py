@@ -13,6 +13,7 @@ from fmlib.pretrained import (
     find_checkpoint,
     read_config,
     read_tensors,
+    same_dropout,
     transposed,
 )
 
@@ -72,10 +73,8 @@ def read_gpt2(source: str | os.PathLike) -> tuple[dict[str, Any], dict[str, Tens
     """
     folder = find_checkpoint(source)
     found = read_config(folder, "gpt2", needed=tuple(SIZES.values()), settings=SETTINGS)
-    dropouts = {found.get(name, 0.1) for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
-    if len(dropouts) > 1:
-        raise CheckpointError(f"{folder} has dropouts {sorted(dropouts)}: expected one for all places")
-    sizes = {ours: found[theirs] for ours, theirs in SIZES.items()} | {"dropout": dropouts.pop()}
+    dropout = same_dropout(folder, found, "resid_pdrop", "embd_pdrop", "attn_pdrop")
+    sizes = {ours: found[theirs] for ours, theirs in SIZES.items()} | {"dropout": dropout}
 
     tensors = {name.removeprefix("transformer."): t for name, t in read_tensors(folder).items()}
     head = tensors.pop("lm_head.weight", None)

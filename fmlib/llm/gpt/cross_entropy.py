@@ -6,6 +6,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from fmlib.checks import FLOAT, LONG, check_tensors
+
 IGNORED = -100  # a target that does not count, as in torch's cross_entropy
 
 
@@ -28,8 +30,12 @@ def mean_cross_entropy(
     Returns:
         Nats.
 
+    Raises:
+        TypeError, ValueError: not logits [rows, vocab] and a target of torch.long for each row.
+
     Source: for the gradient Bishop 2006, "Pattern Recognition and Machine Learning", eq. 4.109.
     """
+    check_tensors(("logits", logits, FLOAT, "rows vocab"), ("targets", targets, LONG, "rows"))
     if torch.compiler.is_compiling():  # the compiler fuses the plain form by itself
         exact = torch.promote_types(logits.dtype, torch.float32)
         return F.cross_entropy(logits.to(exact), targets, ignore_index=IGNORED)

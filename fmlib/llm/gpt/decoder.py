@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import as_mask
 from fmlib.llm.gpt.next_token import check_tokens
 from fmlib.nn.kv_cache import KVCache, tokens_seen
 from fmlib.nn.transformer import Block
@@ -83,6 +84,8 @@ class Decoder(nn.Module):
         """The residual stream behind the last norm, before it is turned into logits."""
         past = tokens_seen(cache, len(self.blocks))
         check_tokens(tokens, self.config.vocab_size, self.config.max_length, past, positions)
+        if mask is not None:
+            mask = as_mask("mask", mask, "...")
         if positions is None:
             positions = torch.arange(past, past + tokens.shape[1], device=tokens.device)[None]
         x = self.embed(tokens, positions)

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from fmlib import scale
+from fmlib.checks import FLOAT, check_tensors, check_whole
 from fmlib.data import load_shakespeare
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.gpt.model import GPT
@@ -198,10 +199,11 @@ def mean_weight_at_distance(
         distance: 0 is the position itself, 1 the one before it.
 
     Raises:
-        ValueError: no position is so far before another.
+        TypeError: maps that are no floats.
+        ValueError: no position is so far before another, or maps of numbers that are none.
     """
-    if not 0 <= distance < maps.shape[-1]:
-        raise ValueError(f"distance is {distance}: expected 0 to {maps.shape[-1] - 1}")
+    check_tensors(("maps", maps, FLOAT, "batch heads length length"), finite=True)
+    check_whole("distance", distance, least=0, most=maps.shape[-1] - 1)
     return maps.diagonal(-distance, dim1=2, dim2=3).mean(dim=(0, 2))
 
 

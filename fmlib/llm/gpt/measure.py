@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Integer
 from torch import Tensor, nn
 
+from fmlib.checks import check_number, check_whole
 from fmlib.evaluate import evaluating
 from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.training.batches import consecutive_pieces
@@ -26,9 +27,11 @@ def nats_per_token(
 
     Raises:
         TypeError: tokens are no tensor of whole numbers.
-        ValueError: a text shorter than a piece.
+        ValueError: a text shorter than a piece, a batch size below 1, or a model whose loss is no number.
     """
+    check_whole("batch_size", batch_size)
     length = model.config.max_length + 1 if length is None else length
+    check_whole("length", length, least=2)
     pieces = consecutive_pieces(tokens, length)
     device = next(model.parameters()).device
     total = 0.0
@@ -36,4 +39,5 @@ def nats_per_token(
         for batch in pieces.split(batch_size):
             batch = batch.to(device)
             total += next_token_loss(model(batch[:, :-1]), batch).item() * len(batch)
+    check_number("loss", total, hint="the model has diverged")
     return total / len(pieces)

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from fmlib.checks import FLOAT, LONG, check_range, check_tensors
 from fmlib.llm.gpt.cross_entropy import IGNORED, mean_cross_entropy
 
 
@@ -25,13 +26,16 @@ def next_token_loss(
         Mean cross-entropy in nats per counted token.
 
     Raises:
+        TypeError: logits that are no floats, tokens that are not torch.long.
         ValueError: shapes that do not fit, fewer than two tokens; on a CPU also tokens outside the vocabulary, or none
             that counts.
 
     Source: Radford et al. 2018, "Improving Language Understanding by Generative Pre-Training", eq. 1.
     """
-    fits = logits.ndim == 3 and tokens.ndim == 2 and len(logits) == len(tokens)
-    if not fits or logits.shape[1] not in (tokens.shape[1], tokens.shape[1] - 1):
+    check_tensors(
+        ("logits", logits, FLOAT, "batch positions vocab"), ("tokens", tokens, LONG, "batch length")
+    )
+    if logits.shape[1] not in (tokens.shape[1], tokens.shape[1] - 1):
         raise ValueError(
             f"logits {tuple(logits.shape)} and tokens {tuple(tokens.shape)}: "
             "expected [batch, length, vocab] and [batch, length]"
@@ -76,24 +80,16 @@ def check_tokens(
         ValueError: not [batch, length], empty, too long; on a CPU also a token outside the vocabulary, or a position
             outside the model's.
     """
-    if not isinstance(tokens, Tensor) or tokens.dtype != torch.long:
-        kind = tokens.dtype if isinstance(tokens, Tensor) else type(tokens).__name__
-        raise TypeError(f"tokens are {kind}: expected a tensor of torch.long [batch, length]")
-    if tokens.ndim != 2 or 0 in tokens.shape:
-        raise ValueError(f"tokens have shape {tuple(tokens.shape)}: expected [batch, length], not empty")
-    batch, length = tokens.shape
-    if positions is not None and tuple(positions.shape) not in ((1, length), (batch, length)):
-        raise ValueError(f"positions have shape {tuple(positions.shape)}: expected [{batch} or 1, {length}]")
+    check_tensors(("tokens", tokens, LONG, "batch length"))
+    length = tokens.shape[1]
+    if positions is not None:
+        check_tensors(
+            ("tokens", tokens, LONG, "batch length"), ("positions", positions, LONG, "batch|1 length")
+        )
     if positions is None and past + length > max_length:
         raise ValueError(
             f"{length} tokens after {past} make {past + length}: this model knows {max_length} positions"
         )
-    if tokens.device.type != "cpu" or torch.compiler.is_compiling():
-        return  # elsewhere reading numbers back would make every step wait
-    low, high = int(tokens.min()), int(tokens.max())
-    if low < 0 or high >= vocab_size:
-        raise ValueError(f"tokens go from {low} to {high}: expected 0 to {vocab_size - 1}")
-    if positions is not None and not 0 <= int(positions.min()) <= int(positions.max()) < max_length:
-        raise ValueError(
-            f"positions go from {int(positions.min())} to {int(positions.max())}: expected 0 to {max_length - 1}"
-        )
+    check_range("tokens", tokens, 0, vocab_size - 1)  # on a CPU: elsewhere every step would wait
+    if positions is not None:
+        check_range("positions", positions, 0, max_length - 1)

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int64, Integer
 from torch import Tensor
 
+from fmlib.checks import FLOAT, WHOLE, check_number, check_tensors, check_whole, check_whole_numbers
+
 GRID = tuple(round(0.05 * i, 2) for i in range(1, 21))  # the discounts that are tried
 
 
@@ -61,8 +63,8 @@ class NGram:
     """
 
     def __init__(self, tokens: Integer[np.ndarray, " text"], vocab_size: int, order: int) -> None:
-        if order < 1:
-            raise ValueError(f"order is {order}: expected 1 or more")
+        check_whole("order", order)
+        check_whole("vocab_size", vocab_size)
         tokens = _checked(tokens, vocab_size)
         if len(tokens) < order:
             raise ValueError(f"the text has {len(tokens)} tokens: expected at least {order}, the order")
@@ -135,7 +137,9 @@ class NGram:
             context: the tokens before; only the last n - 1 matter.
             discounts: as in `surprise`.
         """
-        before = np.asarray(context, dtype=np.int64)[max(0, len(context) - self.order + 1) :]
+        before = np.asarray(check_whole_numbers("context", context, 0, self.vocab_size - 1), dtype=np.int64)[
+            max(0, len(context) - self.order + 1) :
+        ]
         rows = [self.look_up(np.append(before, token)) for token in range(self.vocab_size)]
         last = Found(*(np.stack([getattr(r, n)[:, -1] for r in rows], 1) for n in Found.__annotations__))
         return self._interpolate(last, self._check_discounts(discounts))
@@ -187,8 +191,14 @@ def discounted_probabilities(
     Returns:
         Probabilities, which sum to 1 as `shorter` does; after a context that was never seen, `shorter`.
 
+    Raises:
+        TypeError, ValueError: counts that are no whole numbers, probabilities that are no floats or none, another number of
+            them; a discount outside its range.
+
     Source: Chen & Goodman 1999, section 2.6 (absolute discounting).
     """
+    check_tensors(("counts", counts, WHOLE, "vocab"), ("shorter", shorter, FLOAT, "vocab"), finite=True)
+    check_number("discount", discount, above=0, most=1)
     counts = counts.to(shorter.dtype)
     total = counts.sum()
     if total == 0:

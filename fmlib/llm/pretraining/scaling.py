@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from fmlib import scale
+from fmlib.checks import FLOAT, check_tensors
 from fmlib.llm.gpt.config import GPTConfig
 from fmlib.llm.pretraining.training import Recipe
 
@@ -110,7 +111,17 @@ def power_law_by_line(
 
     Returns:
         A and alpha of L(N) = A · N^-alpha.
+
+    Raises:
+        TypeError: no tensors of floats.
+        ValueError: not a loss for each size, fewer than two different sizes, or numbers that are not above 0.
     """
+    check_tensors(("sizes", sizes, FLOAT, "runs"), ("losses", losses, FLOAT, "runs"), finite=True)
+    for name, values in (("sizes", sizes), ("losses", losses)):
+        if not bool((values > 0).all()):
+            raise ValueError(f"{name} are {values.tolist()}: expected finite numbers above 0")
+    if len(sizes.unique()) < 2:
+        raise ValueError(f"sizes are {sizes.tolist()}: expected at least two different ones")
     x, y = sizes.log(), losses.log()
     slope = ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
     return (y.mean() - slope * x.mean()).exp(), -slope

@@ -14,6 +14,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor, nn
 
 from fmlib import scale
+from fmlib.checks import WHOLE, check_finite, check_tensors, check_whole
 from fmlib.data import load_shakespeare
 from fmlib.evaluate import bits_per_character
 from fmlib.llm.gpt.config import GPTConfig
@@ -197,9 +198,12 @@ def surprise_of_text(
         float32 [len(tokens) - 1], on the CPU; its sum is the nats of the text.
 
     Raises:
-        ValueError: fewer than two tokens.
+        TypeError: tokens that are no whole numbers.
+        ValueError: fewer than two tokens, a batch size below 1, or a model whose loss is no number.
     """
-    if tokens.ndim != 1 or len(tokens) < 2:
+    check_tensors(("tokens", tokens, WHOLE, "text"))
+    check_whole("batch_size", batch_size)
+    if len(tokens) < 2:
         raise ValueError(f"tokens have shape {tuple(tokens.shape)}: expected one row of at least 2")
     window = model.config.max_length
     stride = max(1, window // 2)
@@ -226,6 +230,7 @@ def surprise_of_text(
                     found[start + new : start + length] = row[new:]
     finally:
         model.train(training)
+    check_finite("nats", found)
     return found
 
 

@@ -42,9 +42,12 @@ def checked(ids: Iterable[int], vocab_size: int) -> list[int]:
     """Token ids as whole numbers.
 
     Raises:
-        ValueError: one is not in the vocabulary.
+        ValueError: one is no whole number, or not in the vocabulary.
     """
-    ids = [index(token) for token in ids]
+    try:
+        ids = [index(token) for token in ids]
+    except TypeError as error:
+        raise ValueError(f"ids are {ids!r}: expected whole numbers from 0 to {vocab_size - 1}") from error
     if ids and not 0 <= min(ids) <= max(ids) < vocab_size:
         bad = next(token for token in ids if not 0 <= token < vocab_size)
         raise ValueError(f"token {bad} is not in the vocabulary: expected 0 to {vocab_size - 1}")

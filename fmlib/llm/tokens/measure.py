@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Integer
 
+from fmlib.checks import check_number, check_whole
 from fmlib.llm.tokens.characters import Tokenizer
 
 
@@ -34,7 +35,12 @@ def unigram_nats(
     Returns:
         The sum over the held-out tokens, in nats. Half an occurrence is added to every token's count, so that none is
         impossible.
+
+    Raises:
+        TypeError, ValueError: not one row of whole numbers of the vocabulary.
     """
+    check_token_array("train", train, vocab_size)
+    check_token_array("held_out", held_out, vocab_size)
     return float(-np.log(_unigram(train, vocab_size)[held_out]).sum())
 
 
@@ -56,13 +62,15 @@ def bigram_nats(
         The sum over the held-out tokens, in nats; the first one is predicted from nothing.
 
     Raises:
-        ValueError: a discount outside of its range, or nothing held out.
+        TypeError, ValueError: a discount outside of its range, nothing held out, not one row of whole numbers of the
+            vocabulary.
 
     Source: absolute discounting, Ney, Essen and Kneser 1994, "On structuring probabilistic dependences in stochastic
     language modelling", here interpolated with the unigram.
     """
-    if not 0 < discount <= 1:
-        raise ValueError(f"discount is {discount}: expected a number above 0, at most 1")
+    check_token_array("train", train, vocab_size)
+    check_token_array("held_out", held_out, vocab_size)
+    check_number("discount", discount, above=0, most=1)
     if len(held_out) == 0:
         raise ValueError("held_out is empty: expected at least one token")
     single = _unigram(train, vocab_size)
@@ -108,6 +116,23 @@ def likeness_to_unused(
         raise ValueError(f"{problem}: expected at least one unused token, and rows that have a direction")
     mean = rows[unused].mean(axis=0)
     return rows @ mean / (lengths * np.linalg.norm(mean))
+
+
+def check_token_array(name: str, tokens: np.ndarray, vocab_size: int) -> None:
+    """Refuse what are no tokens of a vocabulary; a negative one would silently count from its end.
+
+    Raises:
+        TypeError: no numpy array of whole numbers.
+        ValueError: not one row, or a token outside the vocabulary.
+    """
+    check_whole("vocab_size", vocab_size)
+    if not isinstance(tokens, np.ndarray) or not np.issubdtype(tokens.dtype, np.integer):
+        kind = tokens.dtype if isinstance(tokens, np.ndarray) else type(tokens).__name__
+        raise TypeError(f"{name} is {kind}: expected a numpy array of whole numbers")
+    if tokens.ndim != 1:
+        raise ValueError(f"{name} has shape {tokens.shape}: expected one row of tokens")
+    if len(tokens) and not 0 <= tokens.min() <= tokens.max() < vocab_size:
+        raise ValueError(f"{name} goes from {tokens.min()} to {tokens.max()}: expected 0 to {vocab_size - 1}")
 
 
 def _unigram(train: np.ndarray, vocab_size: int) -> np.ndarray:

@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, check_number, check_sizes, check_tensors, check_whole
 from fmlib.self_supervised.contrastive.simclr import (
     ProjectionHead,
     check_pairs,
     check_temperature,
     find_feature_dim,
+    unit_rows,
 )
 from fmlib.training.distributed import gather_rows
 from fmlib.training.ema import frozen_copy, momentum_update
@@ -38,7 +40,7 @@ def info_nce(
         temperature: > 0.
 
     Returns:
-        Mean cross-entropy in nats; log(1 + size) when nothing is learnt yet.
+        Mean cross-entropy in nats, in float32 at least; log(1 + size) when nothing is learnt yet.
 
     Raises:
         TypeError: not floating-point tensors.
@@ -49,11 +51,9 @@ def info_nce(
     check_pairs(query, keys, "query", "keys")
     check_temperature(temperature)
     check_queue(queue, keys)
-    query = F.normalize(query, dim=1)
-    keys = F.normalize(
-        keys.detach(), dim=1
-    )  # no gradient into keys: only the momentum update moves their encoder
-    negatives = F.normalize(queue.detach(), dim=1)
+    query = unit_rows(query)
+    keys = unit_rows(keys.detach())  # no gradient into keys: only the momentum update moves their encoder
+    negatives = unit_rows(queue.detach())
     positive = (query * keys).sum(dim=1, keepdim=True)  # [batch, 1]
     logits = torch.cat((positive, query @ negatives.T), dim=1) / temperature  # [batch, 1 + size]
     return F.cross_entropy(logits, torch.zeros(len(query), dtype=torch.long, device=query.device))
@@ -79,10 +79,9 @@ def enqueue(
     """
     check_queue(queue, keys)
     size = len(queue)
+    check_whole("start", start, least=0, most=size - 1)
     if len(keys) > size:
         raise ValueError(f"keys has {len(keys)} rows: expected at most the queue's {size}")
-    if not 0 <= start < size:
-        raise ValueError(f"start is {start}: expected 0 <= start < {size}")
     rows = (start + torch.arange(len(keys), device=queue.device)) % size
     queue = queue.index_copy(0, rows, keys.detach().to(queue))
     return queue, (start + len(keys)) % size
@@ -98,6 +97,9 @@ class MoCoConfig:
         momentum: of the key encoder, per step.
         temperature: of the loss.
         norm: batch norm in the head.
+
+    Raises:
+        ValueError: sizes that are no positive whole numbers, a momentum outside [0, 1], a temperature that is not above 0.
     """
 
     hidden_dim: int = 256
@@ -108,11 +110,8 @@ class MoCoConfig:
     norm: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.hidden_dim, self.output_dim, self.queue_size) < 1:
-            sizes = (self.hidden_dim, self.output_dim, self.queue_size)
-            raise ValueError(f"hidden_dim, output_dim, queue_size are {sizes}: expected positive numbers")
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"momentum is {self.momentum}: expected a number in [0, 1]")
+        check_sizes(self, "hidden_dim", "output_dim", "queue_size")
+        check_number("momentum", self.momentum, least=0, most=1)
         check_temperature(self.temperature)
 
     @classmethod
@@ -195,10 +194,4 @@ class MoCo(nn.Module):
 
 def check_queue(queue: Tensor, keys: Tensor) -> None:
     """Refuse a queue that the keys cannot stand beside."""
-    if not isinstance(queue, Tensor) or queue.ndim != 2 or 0 in queue.shape:
-        shape = tuple(queue.shape) if isinstance(queue, Tensor) else type(queue).__name__
-        raise ValueError(f"queue is {shape}: expected a tensor [size, dim], not empty")
-    if keys.ndim != 2 or keys.shape[1] != queue.shape[1]:
-        raise ValueError(
-            f"keys have shape {tuple(keys.shape)}: expected [batch, {queue.shape[1]}], as the queue"
-        )
+    check_tensors(("queue", queue, FLOAT, "size dim"), ("keys", keys, FLOAT, "batch dim"))

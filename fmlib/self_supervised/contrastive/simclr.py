@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from fmlib.checks import FLOAT, check_number, check_sizes, check_tensors, check_whole
 from fmlib.training.distributed import gather_rows, process_index
 
 
@@ -26,8 +27,7 @@ def positive_indices(batch: int, device: torch.device | str | None = None) -> In
     Raises:
         ValueError: batch < 1.
     """
-    if batch < 1:
-        raise ValueError(f"batch is {batch}: expected at least 1 picture")
+    check_whole("batch", batch)
     return torch.arange(2 * batch, device=device).roll(-batch)
 
 
@@ -46,7 +46,7 @@ def nt_xent(
         temperature: > 0; lower looks harder at the nearest negatives.
 
     Returns:
-        Mean cross-entropy in nats; log(2·batch - 1) when nothing is learnt yet.
+        Mean cross-entropy in nats, in float32 at least; log(2·batch - 1) when nothing is learnt yet.
 
     Raises:
         TypeError: not floating-point tensors.
@@ -56,7 +56,7 @@ def nt_xent(
     """
     check_pairs(z1, z2, "z1", "z2")
     check_temperature(temperature)
-    z1, z2 = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
+    z1, z2 = unit_rows(z1), unit_rows(z2)
     all_z1, all_z2 = gather_rows(z1), gather_rows(z2)  # the same tensors with one process
     batch, total = len(z1), len(all_z1)
     if total < 2:
@@ -77,8 +77,12 @@ class ProjectionHead(nn.Sequential):
     """
 
     def __init__(self, feature_dim: int, hidden_dim: int, output_dim: int, norm: bool = True) -> None:
-        if min(feature_dim, hidden_dim, output_dim) < 1:
-            raise ValueError(f"sizes are {(feature_dim, hidden_dim, output_dim)}: expected positive numbers")
+        for name, size in {
+            "feature_dim": feature_dim,
+            "hidden_dim": hidden_dim,
+            "output_dim": output_dim,
+        }.items():
+            check_whole(name, size)
         super().__init__(
             nn.Linear(feature_dim, hidden_dim, bias=not norm),
             *([nn.BatchNorm1d(hidden_dim)] if norm else []),
@@ -95,6 +99,9 @@ class SimCLRConfig:
         hidden_dim, output_dim: sizes of the projection head.
         temperature: of the loss.
         norm: batch norm in the head.
+
+    Raises:
+        ValueError: sizes that are no positive whole numbers, or a temperature that is not above 0.
     """
 
     hidden_dim: int = 256
@@ -103,8 +110,7 @@ class SimCLRConfig:
     norm: bool = True
 
     def __post_init__(self) -> None:
-        if self.hidden_dim < 1 or self.output_dim < 1:
-            raise ValueError(f"sizes are {(self.hidden_dim, self.output_dim)}: expected positive numbers")
+        check_sizes(self, "hidden_dim", "output_dim")
         check_temperature(self.temperature)
 
     @classmethod
@@ -166,7 +172,7 @@ class SimCLR(nn.Module):
 def find_feature_dim(encoder: nn.Module, feature_dim: int | None) -> int:
     """`feature_dim` if given, else what the encoder says of itself."""
     found = feature_dim if feature_dim is not None else getattr(encoder, "feature_dim", None)
-    if not isinstance(found, int) or found < 1:
+    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
         raise ValueError(
             f"feature_dim is {found!r}: give the number of features of {type(encoder).__name__}, or set its attribute"
         )
@@ -176,11 +182,7 @@ def find_feature_dim(encoder: nn.Module, feature_dim: int | None) -> int:
 def check_pairs(first: Tensor, second: Tensor, first_name: str, second_name: str) -> None:
     """Refuse two tensors whose rows cannot belong together."""
     for name, rows in ((first_name, first), (second_name, second)):
-        if not isinstance(rows, Tensor) or not rows.is_floating_point():
-            kind = rows.dtype if isinstance(rows, Tensor) else type(rows).__name__
-            raise TypeError(f"{name} is {kind}: expected a float tensor [batch, dim]")
-        if rows.ndim != 2 or 0 in rows.shape:
-            raise ValueError(f"{name} has shape {tuple(rows.shape)}: expected [batch, dim], not empty")
+        check_tensors((name, rows, FLOAT, "batch dim"))
     if len(first) != len(second):
         raise ValueError(
             f"{first_name} has {len(first)} rows and {second_name} has {len(second)}: "
@@ -194,5 +196,12 @@ def check_pairs(first: Tensor, second: Tensor, first_name: str, second_name: str
 
 def check_temperature(temperature: float) -> None:
     """Refuse a temperature that is not a positive number."""
-    if not temperature > 0:
-        raise ValueError(f"temperature is {temperature}: expected more than 0 (common: 0.05 to 0.5)")
+    check_number("temperature", temperature, above=0, hint="common: 0.05 to 0.5")
+
+
+def unit_rows(z: Float[Tensor, "batch dim"]) -> Float[Tensor, "batch dim"]:
+    """Rows of length 1, in float32 at least: in float16 a row of zeros would give nan, one longer than 65,504 zeros."""
+    shortest = max(
+        1e-12, torch.finfo(z.dtype).tiny
+    )  # the gradient is divided by it, and must fit into z's type, too
+    return F.normalize(z.to(torch.promote_types(z.dtype, torch.float32)), dim=1, eps=shortest)

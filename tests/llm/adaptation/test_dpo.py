@@ -73,11 +73,11 @@ def test_the_loss_stays_finite_far_from_the_reference():
 
 def test_what_is_no_batch_of_pairs_is_refused(refuses):
     good = torch.zeros(3)
-    with refuses(ValueError, "expected four of"):
+    with refuses(ValueError, r"expected \[batch\]"):
         dpo_loss(good, good, good, good[:2], 0.1)
-    with refuses(ValueError, "expected four of"):
+    with refuses(ValueError, r"expected \[batch\]"):
         dpo_loss(good[:0], good[:0], good[:0], good[:0], 0.1)
-    with refuses(ValueError, "beta is 0: expected a positive number"):
+    with refuses(ValueError, "beta is 0: expected a number above 0"):
         dpo_loss(good, good, good, good, 0)
 
 
@@ -111,7 +111,7 @@ def test_an_answer_without_a_prompt_is_refused(refuses):
     model, _ = talker()
     with refuses(ValueError, "begins at the first position"):
         sequence_log_probs(model, torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 3, dtype=torch.bool))
-    with refuses(ValueError, "expected one shape"):
+    with refuses(ValueError, "answers has shape|answers have shape"):
         sequence_log_probs(model, torch.zeros(1, 3, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool))
 
 

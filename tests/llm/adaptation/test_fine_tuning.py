@@ -102,11 +102,11 @@ def test_averaging_leaves_both_models_as_they_are(model):
 
 def test_what_cannot_be_is_refused(refuses, model):
     pieces = torch.zeros(4, 3, dtype=torch.long)
-    with refuses(ValueError, "share is 1.5: expected 0 to 1"):
+    with refuses(ValueError, "share is 1.5: expected"):
         replay_batch(pieces, pieces, 1.5)
-    with refuses(ValueError, r"new is \(4, 3\) and old \(2, 3\)"):
+    with refuses(ValueError, r"old has shape \(2, 3\): expected .* batch is 4 as in new"):
         replay_batch(pieces, pieces[:2], 0.5)
-    with refuses(ValueError, "replay is -1: expected a share"):
+    with refuses(ValueError, "replay is -1: expected .* share of the batch"):
         Tuning(steps=1, replay=-1)
     with refuses(ValueError, "old_tokens is None: expected the text to replay"):
         fine_tune(model, TOKENIZER, as_tokens(NEW), Tuning(steps=1, replay=0.5), HELD_OUT, **QUIET)
@@ -114,5 +114,5 @@ def test_what_cannot_be_is_refused(refuses, model):
         fine_tune(model, TOKENIZER, as_tokens(NEW), Tuning(steps=1), HELD_OUT, points=0, **QUIET)
     with refuses(ValueError, "of other sizes"):
         average_weights(model, make_gpt(GPTConfig.tiny(), 0), 0.5)
-    with refuses(ValueError, "share is 2: expected 0 to 1"):
+    with refuses(ValueError, "share is 2: expected"):
         average_weights(model, model, 2)

@@ -145,8 +145,8 @@ def test_the_seed_makes_the_weights_and_leaves_the_readers_random_numbers_alone(
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"keys": 1}, r"keys, values, pairs are \(1, 16, 16\): expected at least 2"),
-        ({"habit": 1.5}, r"habit is 1\.5: expected a share"),
+        ({"keys": 1}, "keys is 1: expected a whole number of at least 2"),
+        ({"habit": 1.5}, r"habit is 1\.5: expected .* share"),
         ({"keys": 9}, "16 values for 9 keys make more than"),
     ],
 )

@@ -241,7 +241,7 @@ class TestFilters:
 
     @pytest.mark.parametrize("bad", [float("nan"), float("-inf"), float("inf")])
     def test_logits_that_leave_nothing_to_draw_are_refused(self, bad, refuses):
-        with refuses(ValueError, "nothing to draw"):
+        with refuses(ValueError, "logits have nan or nothing finite at the top of row 0"):
             sample_token(torch.full((2, 3), bad), seeded())
 
     def test_a_draw_without_a_generator_is_refused(self, refuses):
@@ -270,7 +270,7 @@ class TestFilters:
         for function in (apply_temperature, top_k_filter, top_p_filter, min_p_filter):
             with refuses(ValueError, "is 0"):
                 function(logits, 0)
-        with refuses(ValueError, "2 rows of tokens and 1 of logits"):
+        with refuses(ValueError, "tokens have shape .* batch is 1 as in logits"):
             repetition_penalty(logits, torch.zeros(2, 1, dtype=torch.long), 1.2)
 
 
@@ -453,7 +453,7 @@ class TestBadRequests:
     @pytest.mark.parametrize(
         ("tokens", "error", "says"),
         [
-            (torch.zeros(1, 0, dtype=torch.long), ValueError, "the prompt is empty"),
+            (torch.zeros(1, 0, dtype=torch.long), ValueError, "tokens are empty prompts"),
             (torch.zeros(0, 3, dtype=torch.long), ValueError, r"\(0, 3\)"),
             (torch.zeros(3, dtype=torch.long), ValueError, r"\(3,\)"),
             (torch.zeros(1, 3), TypeError, "float32"),
@@ -487,7 +487,8 @@ class TestBadRequests:
             ([[True, False]], "on the left only"),
             ([[True, False, True]], "on the left only"),
             ([[False, False, False]], "on the left only"),
-            ([[1, 1, 1]], "torch.int64"),
+            ([[2, 1, 1]], "mask has numbers from 1 to 2"),
+            ([[1, 0, 1]], "on the left only"),
         ],
     )
     def test_a_mask_that_is_not_padding_on_the_left(self, model, mask, says, refuses):

@@ -309,8 +309,8 @@ def test_ignored_targets_do_not_count():
 @pytest.mark.parametrize(
     ("shape", "tokens", "says"),
     [
-        ((2, 5, 7), torch.zeros(2, 3).long(), "expected \\[batch, length, vocab\\]"),
-        ((5, 7), torch.zeros(5).long(), "expected \\[batch, length, vocab\\]"),
+        ((2, 5, 7), torch.zeros(2, 3).long(), "tokens have shape|expected \\[batch, length, vocab\\]"),
+        ((5, 7), torch.zeros(5).long(), "expected \\[batch, positions, vocab\\]"),
         ((2, 1, 7), torch.zeros(2, 1).long(), "two or more"),
         ((1, 3, 7), torch.full((1, 3), -100), "at least one token that counts"),
         ((1, 3, 7), torch.tensor([[1, 2, 7]]), "targets go from 2 to 7: expected 0 to 6"),
@@ -352,7 +352,13 @@ def test_a_text_that_outgrows_the_positions_is_refused_in_the_cache_too(refuses)
 
 @pytest.mark.parametrize(
     ("positions", "says"),
-    [(torch.zeros(3, 4).long(), r"expected \[2 or 1, 4\]"), (torch.full((1, 4), 20), "from 20 to 20")],
+    [
+        (
+            torch.zeros(3, 4).long(),
+            r"positions have shape \(3, 4\): expected \[batch or 1, length\], where batch is 2",
+        ),
+        (torch.full((1, 4), 20), "from 20 to 20"),
+    ],
 )
 def test_positions_that_do_not_fit_are_refused(positions, says, refuses):
     with refuses(ValueError, says):
@@ -364,7 +370,7 @@ def test_a_cache_of_another_model_is_refused(refuses):
         tiny()(text(), cache=tiny(layers=2).make_cache(2))
     with refuses(ValueError, r"expected \[1, 4, new, 6\]"):
         tiny()(text(2, 3), cache=tiny().make_cache(1))
-    with refuses(ValueError, "expected positive"):
+    with refuses(ValueError, "max_length is 0"):
         tiny().make_cache(1, 0)
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 SEEDS = 2**31
 
+
 def indices_by_formula(batch):
     return torch.tensor([(row + batch) % (2 * batch) for row in range(2 * batch)])
 

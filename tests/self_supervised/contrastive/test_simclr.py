@@ -169,5 +169,5 @@ def test_the_papers_head_has_the_papers_sizes():
 
 
 def test_the_head_refuses_empty_sizes(refuses):
-    with refuses(ValueError, "expected positive"):
+    with refuses(ValueError, "expected a whole number of at least 1"):
         ProjectionHead(0, 4, 4)

@@ -1,0 +1,335 @@
+"""Every public function on tensors is called with what it cannot take; each refusal must name the argument.
+
+The calls are made from one valid call of each function: every tensor gets another type, rank, length, nothing in it, numbers
+that are none where those are refused; every number becomes nan, a text, a truth value, a fraction.
+"""
+
+import importlib
+import inspect
+import math
+import pkgutil
+import re
+
+import pytest
+import torch
+from torch import Tensor
+
+import fmlib
+from fmlib.augment import (
+    color_jitter,
+    crop_and_resize,
+    gaussian_blur,
+    random_affine,
+    random_gamma,
+    random_horizontal_flip,
+    random_resized_crop,
+    shift_hue,
+    to_gray,
+)
+from fmlib.evaluate import embed, knn_accuracy, knn_predict, linear_probe, retrieval
+from fmlib.llm.adaptation.dpo import dpo_loss, sequence_log_probs
+from fmlib.llm.adaptation.fine_tuning import replay_batch
+from fmlib.llm.adaptation.in_context import (
+    accuracy_by_examples,
+    best_possible,
+    in_context_batch,
+    is_held_out,
+)
+from fmlib.llm.adaptation.induction import induction_score, previous_token_score, score_heads
+from fmlib.llm.adaptation.instructions import answer_loss
+from fmlib.llm.family.blanks import make_blanks
+from fmlib.llm.family.masking import choose_tokens, hide_tokens, mask_tokens
+from fmlib.llm.family.parts import rms_norm
+from fmlib.llm.family.relative_bias import distance_buckets
+from fmlib.llm.family.rotary import (
+    halves_from_pairs,
+    pairs_from_halves,
+    repeat_heads,
+    rotary,
+    rotary_angles,
+    rotate,
+)
+from fmlib.llm.family.span_corruption import corrupt_spans, span_corruption
+from fmlib.llm.family.t5 import shift_right
+from fmlib.llm.family.targets import target_loss
+from fmlib.llm.generation.beam import beam_search
+from fmlib.llm.generation.decode import generate, may_look, next_logits, stream
+from fmlib.llm.generation.measure import distinct_ngrams, surprise
+from fmlib.llm.generation.sampling import (
+    apply_temperature,
+    min_p_filter,
+    repetition_penalty,
+    sample_token,
+    top_k_filter,
+    top_p_filter,
+)
+from fmlib.llm.gpt.config import GPTConfig
+from fmlib.llm.gpt.cross_entropy import mean_cross_entropy
+from fmlib.llm.gpt.experiments import mean_weight_at_distance
+from fmlib.llm.gpt.measure import nats_per_token
+from fmlib.llm.gpt.model import GPT
+from fmlib.llm.gpt.next_token import next_token_loss
+from fmlib.llm.pretraining.ngrams import discounted_probabilities
+from fmlib.llm.pretraining.scaling import power_law_by_line
+from fmlib.llm.pretraining.training import surprise_of_text
+from fmlib.nn.attention import attention, attention_map, merge_heads, split_heads
+from fmlib.nn.transformer import gelu_tanh, quick_gelu
+from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
+from fmlib.self_supervised.contrastive.simclr import nt_xent
+
+
+def noise(*shape):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def draw(*shape, below=8):
+    return torch.randint(below, shape, generator=torch.Generator().manual_seed(sum(shape)))
+
+
+def model():
+    torch.manual_seed(0)
+    return GPT(GPTConfig.tiny(8)).eval()
+
+
+def source():
+    return torch.Generator().manual_seed(0)
+
+
+HEADS = (2, 2, 3, 4)  # batch, heads, length, head_dim
+PICTURES = noise(2, 3, 6, 6)
+LABELED = {"train_features": noise(6, 4), "train_labels": torch.tensor([0, 1] * 3), "features": noise(5, 4)}
+MAPS = noise(2, 2, 6, 6)
+ODD_MASK = torch.tensor([[True, False, True, False], [False, True, False, True]])
+PROMPTS = {"tokens": draw(2, 4), "max_new_tokens": 2}
+
+# function, a valid call, names of tensors in which nan is refused
+CALLS = [
+    (to_gray, {"images": PICTURES}, ()),
+    (shift_hue, {"images": PICTURES, "turns": noise(2, 1, 1, 1)}, ()),
+    (
+        color_jitter,
+        {"images": PICTURES, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
+        (),
+    ),
+    (random_gamma, {"images": PICTURES, "strength": 1.0}, ()),
+    (gaussian_blur, {"images": PICTURES, "sigma": (0.1, 2.0)}, ()),
+    (crop_and_resize, {"images": PICTURES, "boxes": noise(2, 4) + 1}, ()),
+    (random_resized_crop, {"images": PICTURES, "scale": (0.2, 1.0), "ratio": (0.75, 1.3)}, ()),
+    (random_horizontal_flip, {"images": PICTURES, "probability": 0.5}, ()),
+    (random_affine, {"images": PICTURES, "degrees": 15.0, "shift": 0.1, "fill": 0.0}, ()),
+    (embed, {"encoder": torch.nn.Flatten(), "images": PICTURES, "batch_size": 2}, ()),
+    (knn_predict, {**LABELED, "k": 2, "temperature": 0.1}, ("train_features", "features")),
+    (
+        knn_accuracy,
+        {**LABELED, "labels": torch.tensor([0, 1, 0, 1, 0]), "k": 2, "temperature": 0.1},
+        ("train_features", "features"),
+    ),
+    (
+        linear_probe,
+        {**LABELED, "labels": torch.tensor([0, 1, 0, 1, 0]), "strengths": (0.1,)},
+        ("train_features", "features"),
+    ),
+    (
+        retrieval,
+        {"queries": noise(3, 4), "gallery": noise(5, 4), "targets": draw(3, below=5), "ranks": (1, 2)},
+        ("queries", "gallery"),
+    ),
+    (
+        sequence_log_probs,
+        {
+            "model": model(),
+            "tokens": draw(2, 4),
+            "answers": (torch.arange(4) > 1).expand(2, 4),
+        },
+        (),
+    ),
+    (
+        dpo_loss,
+        {f"{who}_{which}": noise(3) for who in ("policy", "reference") for which in ("chosen", "rejected")}
+        | {"beta": 0.1},
+        (),
+    ),
+    (replay_batch, {"new": draw(2, 4), "old": draw(2, 4), "share": 0.5}, ()),
+    (is_held_out, {"mappings": draw(3, 4), "values": 8}, ()),
+    (in_context_batch, {"mappings": draw(2, 4), "keys": draw(2, 3, below=4)}, ()),
+    (accuracy_by_examples, {"model": model(), "texts": draw(2, 6), "keys": 3}, ()),
+    (best_possible, {"texts": draw(2, 6), "values": 4}, ()),
+    (induction_score, {"maps": MAPS, "period": 3, "every": 1}, ("maps",)),
+    (previous_token_score, {"maps": MAPS, "every": 1}, ("maps",)),
+    (score_heads, {"model": model(), "repeated": draw(2, 6)}, ()),
+    (answer_loss, {"logits": noise(2, 4, 8), "tokens": draw(2, 4), "answers": ODD_MASK}, ()),
+    (make_blanks, {"tokens": draw(40), "count": 3, "length": 8, "span": 1, "generator": source()}, ()),
+    (choose_tokens, {"allowed": ODD_MASK, "share": 0.5, "generator": source()}, ()),
+    (
+        hide_tokens,
+        {
+            "tokens": draw(2, 4),
+            "chosen": ODD_MASK,
+            "draws": noise(2, 4),
+            "others": draw(2, 4),
+            "mask_token": 7,
+        },
+        (),
+    ),
+    (
+        mask_tokens,
+        {
+            "tokens": draw(2, 4),
+            "mask_token": 7,
+            "vocab_size": 8,
+            "share": 0.5,
+            "special": (9,),
+            "generator": source(),
+        },
+        (),
+    ),
+    (rms_norm, {"x": noise(2, 4), "weight": noise(4), "eps": 1e-5}, ()),
+    (distance_buckets, {"distances": draw(3, 4), "buckets": 8, "max_distance": 12}, ()),
+    (rotary_angles, {"positions": draw(2, 3), "head_dim": 4, "theta": 100.0}, ()),
+    (rotate, {"x": noise(*HEADS), "angles": noise(2, 3, 2)}, ()),
+    (rotary, {"x": noise(*HEADS), "positions": draw(2, 3), "theta": 100.0}, ()),
+    (repeat_heads, {"x": noise(*HEADS), "times": 2}, ()),
+    (halves_from_pairs, {"weight": noise(8, 3), "heads": 2}, ()),
+    (pairs_from_halves, {"weight": noise(8, 3), "heads": 2}, ()),
+    (corrupt_spans, {"tokens": draw(4), "missing": ODD_MASK[0], "first_sentinel": 20}, ()),
+    (
+        span_corruption,
+        {"tokens": draw(2, 8), "first_sentinel": 20, "share": 0.3, "mean_span": 2.0, "generator": source()},
+        (),
+    ),
+    (shift_right, {"targets": draw(2, 4), "start": 0}, ()),
+    (target_loss, {"logits": noise(2, 4, 8), "targets": draw(2, 4)}, ()),
+    (beam_search, {"model": model(), **PROMPTS, "beams": 2, "length_penalty": 1.0, "stop": (1,)}, ()),
+    (next_logits, {"model": model(), "tokens": draw(2, 4), "mask": torch.ones(2, 4).bool()}, ()),
+    (may_look, {"mask": ODD_MASK, "past": 1}, ()),
+    (stream, {"model": model(), **PROMPTS, "mask": torch.ones(2, 4).bool(), "stop": (1,)}, ()),
+    (generate, {"model": model(), **PROMPTS, "mask": torch.ones(2, 4).bool(), "stop": (1,)}, ()),
+    (surprise, {"model": model(), "tokens": draw(2, 4)}, ()),
+    (distinct_ngrams, {"tokens": draw(2, 4), "n": 2}, ()),
+    (apply_temperature, {"logits": noise(2, 8), "temperature": 0.5}, ()),
+    (top_k_filter, {"logits": noise(2, 8), "k": 2}, ()),
+    (top_p_filter, {"logits": noise(2, 8), "p": 0.5}, ()),
+    (min_p_filter, {"logits": noise(2, 8), "share": 0.5}, ()),
+    (
+        repetition_penalty,
+        {"logits": noise(2, 8), "tokens": draw(2, 4), "penalty": 1.5, "mask": ODD_MASK},
+        (),
+    ),
+    (sample_token, {"logits": noise(2, 8), "generator": source()}, ("logits",)),
+    (mean_cross_entropy, {"logits": noise(4, 8), "targets": draw(4)}, ()),
+    (mean_weight_at_distance, {"maps": MAPS, "distance": 1}, ("maps",)),
+    (nats_per_token, {"model": model(), "tokens": draw(60), "length": 5, "batch_size": 4}, ()),
+    (next_token_loss, {"logits": noise(2, 4, 8), "tokens": draw(2, 4)}, ()),
+    (discounted_probabilities, {"counts": draw(4), "shorter": noise(4), "discount": 0.5}, ("shorter",)),
+    (power_law_by_line, {"sizes": noise(3) + torch.arange(3), "losses": noise(3)}, ("sizes", "losses")),
+    (surprise_of_text, {"model": model(), "tokens": draw(60), "batch_size": 4}, ()),
+    (attention_map, {"query": noise(*HEADS), "key": noise(*HEADS), "scale": 0.5}, ()),
+    (attention, {"query": noise(*HEADS), "key": noise(*HEADS), "value": noise(*HEADS)}, ()),
+    (split_heads, {"x": noise(2, 3, 8), "heads": 2}, ()),
+    (merge_heads, {"x": noise(*HEADS)}, ()),
+    (quick_gelu, {"x": noise(2, 3)}, ()),
+    (gelu_tanh, {"x": noise(2, 3)}, ()),
+    (info_nce, {"query": noise(3, 4), "keys": noise(3, 4), "queue": noise(6, 4), "temperature": 0.2}, ()),
+    (enqueue, {"queue": noise(6, 4), "keys": noise(3, 4), "start": 0}, ()),
+    (nt_xent, {"z1": noise(3, 4), "z2": noise(3, 4), "temperature": 0.2}, ()),
+]
+ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
+    "fmlib.augment.draw": {"check_pictures", "uniform"},
+    "fmlib.checks": {"check_tensors", "check_finite", "check_likeliest", "as_mask", "check_range"},
+    "fmlib.llm.adaptation.fine_tuning": {"fine_tune"},
+    "fmlib.llm.adaptation.in_context": {"draw_texts", "train_reader"},
+    "fmlib.llm.adaptation.instructions": {"tune_on_instructions"},
+    "fmlib.llm.generation.beam": {"search_row"},
+    "fmlib.llm.generation.decode": {"check_request"},
+    "fmlib.llm.gpt.experiments": {"stream_sizes"},
+    "fmlib.llm.gpt.next_token": {"check_tokens"},
+    "fmlib.llm.pretraining.training": {"inputs_and_targets", "train_gpt"},
+    "fmlib.llm.tokens.measure": {"unigram_nats", "bigram_nats", "check_token_array"},
+    "fmlib.pretrained": {"same", "transposed", "convert", "load_tensors", "build_model"},
+    "fmlib.self_supervised.contrastive.moco": {"check_queue"},
+    "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
+    "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
+}
+OUTSIDE = ("exercises", "viz", "data", "results", "training", "compare", "__main__", "commands")
+ANY_RANK = {
+    (rms_norm, "x"),
+    (quick_gelu, "x"),
+    (gelu_tanh, "x"),
+    (halves_from_pairs, "weight"),
+    (pairs_from_halves, "weight"),
+}
+ANY_TYPE = {
+    (embed, "images"),
+    (halves_from_pairs, "weight"),
+    (pairs_from_halves, "weight"),
+    (knn_predict, "train_labels"),
+}
+
+
+def axes(function, name):
+    """The axes that a signature names, of one argument."""
+    found = inspect.signature(function).parameters[name].annotation
+    found = next((part for part in getattr(found, "__args__", (found,)) if hasattr(part, "dim_str")), found)
+    return getattr(found, "dim_str", "").split()
+
+
+def hostile(function, valid, refuses_nan):
+    """(argument, what it becomes, why) of every call that must be refused."""
+    tensors = {name: value for name, value in valid.items() if isinstance(value, Tensor)}
+    named = [axis for name in tensors for axis in axes(function, name)]
+    for name, value in tensors.items():
+        if (function, name) not in ANY_TYPE:
+            yield name, value.long() if value.is_floating_point() else value.double(), "type"
+        yield name, value.tolist(), "list"
+        yield name, value.to(torch.complex64), "complex"
+        if (function, name) not in ANY_RANK:
+            yield name, value[None], "one axis more"
+            yield name, value[0], "one axis less"
+        if function not in (quick_gelu, gelu_tanh):
+            yield name, value[:0], "empty"
+        for place, axis in enumerate(axes(function, name)):
+            if named.count(axis) > 1 and axis.isidentifier() and value.shape[place] > 1:
+                yield name, value.narrow(place, 0, value.shape[place] - 1), f"shorter {axis}"
+        if name in refuses_nan:
+            for bad in (math.nan, math.inf):
+                spoiled = value.clone()
+                spoiled.view(-1)[-1] = bad
+                yield name, spoiled, str(bad)
+    for name, value in valid.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float, tuple)):
+            continue
+        for bad in (math.nan, math.inf, "a", True, *((1.5,) if isinstance(value, int) else ())):
+            yield name, bad, "number"
+        if isinstance(value, tuple):
+            yield name, (math.nan,) * len(value), "number"
+            yield name, ("a",) * len(value), "number"
+
+
+@pytest.mark.parametrize(("function", "valid", "refuses_nan"), CALLS, ids=[c[0].__name__ for c in CALLS])
+def test_what_a_function_cannot_take_is_refused_by_name(function, valid, refuses_nan, refuses):
+    function(**valid)
+    for name, bad, why in hostile(function, valid, refuses_nan):
+        with refuses((ValueError, TypeError), ".") as caught:
+            function(**{**valid, name: bad})
+        assert name in str(caught.value), f"{name} ({why}): {caught.value}"
+        assert re.search("expected|must", str(caught.value)), f"{name} ({why}): {caught.value}"
+
+
+def test_every_public_function_on_tensors_is_called_here():
+    known = {(f.__module__, f.__name__) for f, _, _ in CALLS}
+    known |= {(module, name) for module, names in ELSEWHERE.items() for name in names}
+    missing = []
+    for info in pkgutil.walk_packages(fmlib.__path__, "fmlib."):
+        if any(part in OUTSIDE or part.startswith("_") for part in info.name.split(".")):
+            continue
+        module = importlib.import_module(info.name)
+        for name, function in vars(module).items():
+            if name.startswith("_") or not inspect.isfunction(function) or function.__module__ != info.name:
+                continue
+            hints = [str(p.annotation) for p in inspect.signature(function).parameters.values()]
+            if (
+                any("Tensor" in hint or "ndarray" in hint for hint in hints)
+                and (info.name, name) not in known
+            ):
+                missing.append(f"{info.name}.{name}")
+    assert not missing
