@@ -3,6 +3,7 @@
 In reading order:
 
     parts            RMSNorm and the MLP with a gate
+    norm_times       what a norm takes
     rotary           positions as angles, and heads that share keys
     llama            LLaMA
     ladder           from GPT to LLaMA one change at a time
