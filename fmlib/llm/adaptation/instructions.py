@@ -166,7 +166,7 @@ def tune_on_instructions(
         seed: of the batches.
         prompts_too: count the prompts' tokens as well, to see what that costs.
         replay: a text of which a few pieces join each batch, so that it is not forgotten; their loss is added.
-        **options: passed to `fit`.
+        **options: passed to `fit`; with `accumulate`, each micro-batch brings pieces of the old text.
 
     Raises:
         ValueError: an example longer than the model's positions.
