@@ -53,7 +53,7 @@ test: book browser ## run every test; where torch sees CUDA the notebooks at sca
 	@$(BIN)/python tools/run_tests.py $(if $(TEST_SCALE),--scale $(TEST_SCALE))
 
 mutants: $(READY) ## put every slip in a right answer to the exercise checks (some are in make test)
-	$(QUIET) OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --processes 2
+	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --processes 2
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
 	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
