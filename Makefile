@@ -3,17 +3,21 @@ SHELL := /bin/bash
 PYTHON ?= python3
 NOTEBOOK ?=
 SCALE ?= cpu
-TEST_SCALE ?= smoke
+TEST_SCALE ?=
+INSTALLER ?=
 WHAT ?=
 ROWS ?=
 PORT ?= 8000
 BIN := .venv/bin
 READY := .venv/.ready
-# Two test processes on shared cores: waiting threads must sleep, not spin.
-QUIET := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0
 PAGES := _build/html
 SOURCES := $(shell find book notebooks -type f -not -path '*/.ipynb_checkpoints/*' -not -path '*/__pycache__/*' 2>/dev/null) \
 	_config.yml _toc.yml $(wildcard benchmarks/results.json .git/config)
+
+# The environment says where it was made; one that was moved since, or that is not whole, is made again.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(realpath .venv))
+.PHONY: $(READY)
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help env book serve lab run test browser compare bench stale lint clean
@@ -21,14 +25,10 @@ SOURCES := $(shell find book notebooks -type f -not -path '*/.ipynb_checkpoints/
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | awk -F'\t' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-$(READY): requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11: install 3.11 or later, or pass PYTHON=python3.11"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@touch $@
+$(READY): requirements.txt tools/environment.py
+	@$(PYTHON) tools/environment.py $(if $(INSTALLER),--with $(INSTALLER))
 
-env: $(READY) ## make the environment .venv
+env: $(READY) ## make the environment .venv, with uv where it is on the PATH, else pip (INSTALLER=uv|pip)
 
 $(PAGES)/.built: $(READY) $(SOURCES)
 	$(BIN)/jupyter-book build . -W -n --keep-going
@@ -49,9 +49,8 @@ run: $(READY) ## execute notebooks and store outputs (NOTEBOOK=... SCALE=smoke|c
 browser: $(READY)
 	@$(BIN)/python tools/browser.py
 
-test: book browser ## run every test; on a machine with CUDA also with TEST_SCALE=gpu
-	$(QUIET) OMP_NUM_THREADS=1 FMLIB_SCALE=$(TEST_SCALE) $(BIN)/python -m pytest -n 2 --dist loadscope \
-		--nbval-lax --nbval-current-env --nbval-cell-timeout=120 tests notebooks
+test: book browser ## run every test; where torch sees CUDA the notebooks at scale gpu, too (TEST_SCALE=smoke|gpu: only that)
+	@$(BIN)/python tools/run_tests.py $(if $(TEST_SCALE),--scale $(TEST_SCALE))
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
 	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
