@@ -15,6 +15,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(ROOT / "tools")]
 
 import fmlib_assets  # noqa: E402
+import fmlib_lessons  # noqa: E402
 import fmlib_notebook  # noqa: E402
 import fmlib_pages  # noqa: E402
 import fmlib_results  # noqa: E402
@@ -54,15 +55,25 @@ def use_repository(app: Sphinx, config: Config) -> None:
         }
 
 
+def fill_in_address(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Where a page says how to clone the repository, put the address, if it is known."""
+    if app.config.fmlib_repository:
+        source[0] = source[0].replace(
+            f"git clone {repository.NO_ADDRESS}", f"git clone {app.config.fmlib_repository}"
+        )
+
+
 def setup(app: Sphinx) -> dict:
     app.add_config_value("fmlib_repository", "", "html")
     app.add_config_value("fmlib_branch", "main", "html")
     app.add_config_value("fmlib_sources", "", "env")
     app.connect("config-inited", own_sources, priority=400)
     app.connect("config-inited", use_repository, priority=400)
+    app.connect("source-read", fill_in_address)
     fmlib_assets.setup(app)
     fmlib_notebook.setup(app, colab=COLAB, binder=BINDER)
     fmlib_pages.setup(app)
     fmlib_results.setup(app, ROOT)
+    fmlib_lessons.setup(app)
     fmlib_tables.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
