@@ -79,7 +79,8 @@ def of_the_book(found: list[contents.Chapter]) -> list[str]:
     for chapter in found:
         for number, lesson in enumerate(chapter.lessons):
             title = f"[{chapter.title}](/{chapter.page}.md)" if number == 0 else ""
-            lines.append(f"| {title} | {link(lesson)} | {lesson.promise} |")
+            promise = lesson.promise.replace("|", r"\|")
+            lines.append(f"| {title} | {link(lesson)} | {promise} |")
     return lines
 
 
