@@ -77,7 +77,7 @@ def where_is_fmlib(environment: Path, **variables: str) -> str:
         cwd=environment,
         env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables,
     )
-    return done.stdout.strip() or done.stderr
+    return done.stdout.strip().replace("\\\\", "/") or done.stderr
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_fmlib_is_found_after_clone_and_environment_moved_and_nowhere_without_th
     environment = bare(clone)
     tool.link(environment, clone)
     moved = clone.rename(clone.parent / "moved")
-    assert where_is_fmlib(moved / ".venv") == ascii(str(moved / "fmlib/__init__.py"))
+    assert where_is_fmlib(moved / ".venv") == ascii((moved / "fmlib/__init__.py").as_posix())
     (moved / "fmlib").rename(moved / "elsewhere")
     assert "No module named 'fmlib'" in where_is_fmlib(moved / ".venv")
 
