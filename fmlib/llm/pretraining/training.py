@@ -197,8 +197,10 @@ def surprise_of_text(
         float32 [len(tokens) - 1], on the CPU; its sum is the nats of the text.
 
     Raises:
-        ValueError: fewer than two tokens.
+        ValueError: fewer than two tokens, or no window at a time.
     """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}: expected 1 or more windows at a time")
     if tokens.ndim != 1 or len(tokens) < 2:
         raise ValueError(f"tokens have shape {tuple(tokens.shape)}: expected one row of at least 2")
     window = model.config.max_length
