@@ -97,6 +97,12 @@ def test_every_token_is_judged_once_with_at_least_half_a_window_before_it(length
     assert torch.allclose(found, torch.stack(expected), atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_no_windows_at_a_time_are_refused(size, refuses):
+    with refuses(ValueError, f"batch_size is {size}: expected 1 or more"):
+        surprise_of_text(make_gpt(small().model, 0), torch.arange(9), batch_size=size)
+
+
 def test_a_model_that_knows_nothing_needs_the_logarithm_of_the_vocabulary():
     model = make_gpt(small().model, 0)
     with torch.no_grad():
