@@ -154,8 +154,9 @@ def same_dropout(folder: Path, config: Mapping[str, Any], *names: str) -> Any:
         CheckpointError: more than one.
     """
     found = [config.get(name, 0.1) for name in names]
-    if any(value != found[0] for value in found):
-        raise CheckpointError(f"{folder} has dropouts {found}: expected one for all places")
+    different = [value for i, value in enumerate(found) if value not in found[:i]]
+    if len(different) > 1:
+        raise CheckpointError(f"{folder} has dropouts {different}: expected one for all places")
     return found[0]
 
 

@@ -55,6 +55,19 @@ for a, b in zip(*found, strict=True):
     assert python("-c", START + code) == (0, "")
 
 
+def test_a_diverged_model_is_refused_there_too_when_the_text_ends():
+    code = """
+from fmlib.llm.generation import generate
+from fmlib.llm.gpt import GPT, GPTConfig
+model = GPT(GPTConfig.tiny()).eval()
+torch.nn.init.constant_(model.norm.weight, float("nan"))
+generate(model.to(there), torch.zeros(1, 3).long().to(there), 2)
+"""
+    status, said = python("-c", START + code)
+    assert status == 1
+    assert "ValueError: logits have nan or nothing finite at the top of row 0" in said
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
 def test_a_lesson_runs_with_its_training_on_another_device(lesson):
