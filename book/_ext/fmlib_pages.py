@@ -31,10 +31,13 @@ def add_description(app: Sphinx, pagename: str, template: str, context: dict, do
     context["metatags"] = tags + f'\n<meta name="description" content="{escape(description)}" />'
 
 
-def mend_bibliography(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
-    """Entries of a bibliography are the items of a list; the role that Sphinx gives them is deprecated."""
+def mend_roles(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Entries of a bibliography are the items of a list; the role that Sphinx gives them is deprecated. What is folded
+    is called by the words that it shows.
+    """
     if "body" in context:
-        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        body = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
+        context["body"] = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
 
 
 def keep_room_for_pictures(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
@@ -74,6 +77,6 @@ def frame_figures(app: Sphinx, pagename: str, template: str, context: dict, doct
 def setup(app: Sphinx) -> None:
     app.add_config_value("fmlib_description", "", "html")
     app.connect("html-page-context", add_description, priority=600)
-    app.connect("html-page-context", mend_bibliography, priority=600)
+    app.connect("html-page-context", mend_roles, priority=600)
     app.connect("html-page-context", keep_room_for_pictures, priority=600)
     app.connect("html-page-context", frame_figures, priority=601)

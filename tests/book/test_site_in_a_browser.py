@@ -253,21 +253,6 @@ def test_sliders_without_a_kernel_work_from_the_keyboard(chromium, base):
     assert moved > 0, "no lesson has a slider that works without a kernel"
 
 
-def test_stored_widgets_appear_when_a_reader_comes_near(chromium, base):
-    context, shown = themed(chromium, "light", DESKTOP), 0
-    for name in lessons():
-        page = context.new_page()
-        page.goto(base + name, wait_until="load")
-        views = page.locator('script[type="application/vnd.jupyter.widget-view+json"]')
-        if views.count():
-            page.locator(".fmlib-widget").first.scroll_into_view_if_needed()
-            page.locator(".fmlib-widget .jupyter-widgets").first.wait_for(timeout=20_000)
-            shown += 1
-        page.close()
-    context.close()
-    assert shown > 0, "no lesson has a stored widget"
-
-
 def test_the_search_finds_a_word_and_leads_to_it(chromium, base):
     context = themed(chromium, "light", DESKTOP)
     page = context.new_page()
