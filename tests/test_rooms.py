@@ -343,6 +343,15 @@ def test_shown_source_has_no_color_of_its_own_that_the_dark_would_hide():
     assert "Copy" in markup
 
 
+def test_points_stand_beside_the_levels_that_need_no_idea():
+    axes = viz.plot_points(
+        {"a": (1.0, 0.1), "b": (2.0, 0.1)}, "t", "y", {"b": 2.5}, baselines={"chance": 0.5}
+    )
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["chance", "just now"]
+    assert axes.lines[-2].get_ydata() == [0.5, 0.5]
+    assert viz.plot_points({"a": (1.0, 0.1)}, "t", "y").get_legend() is None
+
+
 def test_shown_source_is_the_source_that_runs():
     shown = viz.show_source(sha256)
     assert "def sha256" in repr(shown)

@@ -242,6 +242,7 @@ def plot_points(
     y: str,
     live: Mapping[str, float] | None = None,
     axes: Any = None,
+    baselines: Mapping[str, float] | None = None,
 ) -> Any:
     """Draw measured numbers side by side, each with its spread, and what was measured just now beside them.
 
@@ -251,6 +252,7 @@ def plot_points(
         y: the axis with its unit.
         live: name -> a number of this very run.
         axes: where to draw; new ones by default.
+        baselines: name -> a level, drawn as a dashed line.
 
     Returns:
         The axes.
@@ -262,10 +264,13 @@ def plot_points(
         _, axes = plt.subplots(figsize=(WIDTH, 3))
     for i, (mean, spread) in enumerate(points.values()):
         axes.errorbar(i, mean, yerr=spread, fmt="o", ms=6, color=COLORS[0], capsize=3)
+    for i, (name, level) in enumerate((baselines or {}).items()):
+        axes.axhline(level, ls="--", lw=1.2, color=COLORS[2 + i], label=name)
     for i, name in enumerate(points):
         if name in (live or {}):
             axes.plot(i + 0.2, live[name], "D", ms=6, color=COLORS[1], label="just now")
-            axes.legend(frameon=False)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
     axes.set_title(title, wrap=True)
     axes.set_ylabel(y, wrap=True)
     axes.set(xlim=(-0.6, len(points) - 0.4))

@@ -15,11 +15,23 @@ from fmlib.self_supervised.contrastive.simclr import SimCLR
 from fmlib.self_supervised.contrastive.training import Recipe, make_encoder, train_simclr
 from fmlib.training.history import History
 
+STRONG = {"jitter": 0.8, "strength": 1.0, "gray": 0.2}  # of the colors: SimCLR's usual changes
+WEAK = {"jitter": 0.5, "strength": 0.3, "gray": 0.0}
+CROPS = {"crop": 0.3}  # of the place: hard crops, as is usual
+MOVES = {"crop": 0.6, "degrees": 25.0, "shift": 0.12, "fill": 1.0}  # gentle crops, turns and shifts
+
+# Each pair of neighbors in this square differs in one thing: how the colors change, or how the thing is placed.
 EMOJI_VIEWS = {
-    "emoji_colors": Augmentation(crop=0.3, strength=1.0),  # the usual recipe
-    "emoji_moves": Augmentation(
-        crop=0.6, degrees=25, shift=0.12, fill=1.0, jitter=0.5, strength=0.3, gray=0.0
-    ),
+    "emoji_crops": Augmentation(**CROPS, **WEAK),
+    "emoji_colors": Augmentation(**CROPS, **STRONG),  # the usual recipe
+    "emoji_moves": Augmentation(**MOVES, **WEAK),
+    "emoji_both": Augmentation(**MOVES, **STRONG),
+}
+TITLES = {
+    "emoji_crops": "crops",
+    "emoji_colors": "crops and colors",
+    "emoji_moves": "moves",
+    "emoji_both": "moves and colors",
 }
 
 

@@ -2,12 +2,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from fmlib.augment import Augmentation
 from fmlib.data import load_emoji, load_fashion_mnist
 from fmlib.evaluate import embed, knn_accuracy
 from fmlib.nn.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.contrastive import ablations, emoji_views, label_efficiency
+from fmlib.self_supervised.contrastive.simclr import SimCLR
 from fmlib.self_supervised.contrastive.training import Recipe, train_moco, train_simclr
 
 
@@ -109,6 +111,42 @@ def test_the_emoji_task_asks_for_what_was_never_seen():
     assert set(asked.tolist()) <= set(queries.emoji_index.tolist())
     assert task.moved.min() >= 0
     assert not torch.allclose(task.moved, task.queries)
+
+
+def test_neighboring_emoji_recipes_differ_in_the_colors_or_in_the_place_and_not_in_both():
+    color, place = {"jitter", "strength", "gray"}, {"crop", "degrees", "shift", "fill"}
+
+    def differ(a, b):
+        one, other = (vars(emoji_views.EMOJI_VIEWS[f"emoji_{name}"]) for name in (a, b))
+        return {field for field in one if one[field] != other[field]}
+
+    assert differ("crops", "colors") == differ("moves", "both") == color
+    assert differ("crops", "moves") == differ("colors", "both") == place
+    assert list(emoji_views.TITLES) == list(emoji_views.EMOJI_VIEWS)
+
+
+def test_what_needs_no_training_is_measured_as_the_rows_are():
+    levels = ablations.without_learning()
+    assert list(levels) == ["raw pixels", "random weights"]
+    assert levels["raw pixels"] == sum(ablations.validation_draws(nn.Flatten())) > 50  # of ten classes
+
+
+def test_the_best_of_several_strengths_is_taken():
+    each = [ablations.validation_draws(nn.Flatten(), 100, (c,)) for c in (1e-6, 0.03)]
+    assert sum(each[0]) != sum(each[1])
+    assert ablations.validation_draws(nn.Flatten(), 100, (1e-6, 0.03)) == max(each, key=sum)
+
+
+def test_the_head_is_compared_with_what_it_is_fed():
+    torch.manual_seed(0)
+    model = SimCLR(SmallResNet(ResNetConfig(widths=(8, 16))))
+    compared = ablations.head_comparison(model, (50, 100))
+    assert list(compared) == [50, 100]
+    assert compared[100]["features"] == ablations.validation_draws(model.encoder)
+    model.head = nn.Identity()
+    again = ablations.head_comparison(model, (100,))[100]
+    assert again["features"] == compared[100]["features"]
+    assert sum(again["embeddings"]) >= sum(again["features"])  # the same, with a choice of strengths
 
 
 def test_the_encoder_gives_as_many_features_as_it_says_and_refuses_other_pictures(refuses):
