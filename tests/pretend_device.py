@@ -143,14 +143,14 @@ def install() -> torch.device:
         data, **{"dtype": like.dtype, "device": like.device} | options
     )
     torch.inference_mode = torch.no_grad  # its tensors count no versions, which a view of a wrapper needs
-    real = train._accelerator
+    real = train.make_accelerator
 
     def accelerator(device):
         elsewhere = device is not None and torch.device(device).type != NAME
         return real(device) if elsewhere else _Accelerator()
 
-    train._accelerator = accelerator
-    train._autocast = lambda device: contextlib.nullcontext()
+    train.make_accelerator = accelerator
+    train.autocast = lambda device: contextlib.nullcontext()
     scale.device = lambda: torch.device(NAME, 0)
     return torch.device(NAME, 0)
 

@@ -5,18 +5,11 @@ precision, clipping, checkpoints, many processes. The randomness of step t depen
 that was killed and resumed is the run that was not.
 """
 
-import contextlib
 import math
 import operator
 import os
-import signal
-import sys
-import threading
 import time
-import warnings
-import zlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,41 +19,26 @@ from torch import Tensor, nn
 
 from fmlib.training.batches import Batch, step_seed
 from fmlib.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from fmlib.training.distributed import (
-    launched,
-    process_count,
-    process_index,
-    unfinished_launch,
-    without_cluster,
-)
+from fmlib.training.counted import Counted, Value, accumulated, mean_of_whole_batch, terms_of
+from fmlib.training.distributed import process_count, process_index
 from fmlib.training.ema import frozen_copy, momentum_update
 from fmlib.training.history import History
 from fmlib.training.optimizers import adamw, describe_optimizer
 from fmlib.training.schedules import SCHEDULES, Schedule, check_schedule
+from fmlib.training.surroundings import (
+    StopRequest,
+    autocast,
+    describe_batch,
+    make_accelerator,
+    progress_bar,
+    to_device,
+)
 
 
 class TrainingError(RuntimeError):
     """Training cannot go on: the message says at which step and why."""
 
 
-@dataclass(frozen=True)
-class Counted:
-    """A mean together with how many it was taken over, for a loss over a number that varies from batch to batch.
-
-    Of two batches with 10 and 30 answered tokens, the mean of all 40 is not the mean of both means. So `fit` weights each
-    by its count: in several micro-batches and processes a step is then the step of the whole batch.
-
-    Args:
-        mean: a loss, finite also where the count is 0.
-        count: how many tokens, or whatever else varies, it is the mean of; 0 or more, in the whole batch at least 1.
-    """
-
-    mean: Tensor
-    count: Tensor | int
-
-
-Term = Tensor | Counted
-Value = Term | list[Term]  # the terms of a list are added
 Loss = Callable[[nn.Module, Batch, torch.Generator], Value | tuple[Value, Any]]
 
 
@@ -145,7 +123,7 @@ def fit(
         _check_folder(path)
     warmup = max(1, round(0.05 * steps)) if warmup is None else warmup
 
-    accelerator = _accelerator(device)
+    accelerator = make_accelerator(device)
     model.to(accelerator.device)
     built = (optimizer or adamw(model, rate, weight_decay))(parameters)
     full_rates = [group["lr"] for group in built.param_groups]
@@ -168,14 +146,14 @@ def fit(
         generator.manual_seed(step_seed(seed, 0, process_index()))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(generator.initial_seed())
-            run |= _describe_batch(batches(0, generator), accelerator.device)
+            run |= describe_batch(batches(0, generator), accelerator.device)
     if path is not None and path.exists():
         loaded = load_checkpoint(path, model, built.optimizer, slow, run)
         history, first = History(**loaded.history), loaded.step
 
     flush_every = 1 if accelerator.device.type == "cpu" else 20  # reading a loss back makes a GPU wait
     pending: list[tuple[Tensor, Tensor]] = []
-    bar = _bar(steps, first, progress and accelerator.is_main_process)
+    bar = progress_bar(steps, first, progress and accelerator.is_main_process)
     start = time.perf_counter() - history.seconds
     devices = [accelerator.device] if accelerator.device.type == "cuda" else []
 
@@ -184,11 +162,11 @@ def fit(
         here = step_seed(seed, number, process_index())
         generator.manual_seed(here)
         torch.manual_seed(here)  # dropout and whatever else has no generator of its own
-        batch = _to(batches(number, generator), accelerator.device)
-        with _autocast(accelerator.device):
-            return _terms(loss(wrapped, batch, generator))
+        batch = to_device(batches(number, generator), accelerator.device)
+        with autocast(accelerator.device):
+            return terms_of(loss(wrapped, batch, generator))
 
-    with torch.random.fork_rng(devices=devices), bar, _Stop(path is not None) as stop:
+    with torch.random.fork_rng(devices=devices), bar, StopRequest(path is not None) as stop:
         wrapped.train()
         for step in range(first, steps):
             factor = SCHEDULES[schedule](step, steps, warmup)
@@ -197,11 +175,11 @@ def fit(
             built.zero_grad()
             if accumulate == 1:
                 terms, extra = forward(step)
-                value = _of_the_whole_batch(terms)
+                value = mean_of_whole_batch(terms)
                 accelerator.backward(value)
             else:
                 numbers = range(step * accumulate, (step + 1) * accumulate)
-                value, extra = _accumulate(forward, numbers, parameters, accelerator, wrapped)
+                value, extra = accumulated(forward, numbers, parameters, accelerator, wrapped)
             norm = torch.nn.utils.clip_grad_norm_(parameters, clip if clip is not None else math.inf)
             pending.append((value.detach(), norm.detach()))
             history.rate.append(rate * factor)
@@ -275,198 +253,6 @@ def _check_folder(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path.parent))
 
 
-def _describe_batch(batch: Batch, device: torch.device) -> dict[str, Any]:
-    """What tells the batches of a run from those of another: types and shapes, and the first rows of whole numbers.
-
-    It is the same in whatever number of processes, since the first of them has the first rows.
-    """
-    found: list[Tensor] = []
-
-    def gather(part: Batch) -> None:
-        if isinstance(part, Tensor):
-            found.append(part)
-        elif isinstance(part, (tuple, list, dict)):
-            for item in part.values() if isinstance(part, dict) else part:
-                gather(item)
-
-    gather(batch)
-    shapes = [[len(t) * process_count(), *t.shape[1:]] if t.ndim else [] for t in found]
-    kinds = [str(t.dtype).removeprefix("torch.") for t in found]
-    checksum = 0
-    for tensor in found:
-        if tensor.ndim and len(tensor) and not tensor.dtype.is_floating_point and not tensor.dtype.is_complex:
-            checksum = zlib.crc32(tensor[0].long().cpu().contiguous().numpy(), checksum)
-    if process_count() > 1:
-        shared = torch.tensor(checksum, device=device)
-        torch.distributed.broadcast(shared, 0)
-        checksum = int(shared)
-    return {
-        "batch": "; ".join(f"{kind} {shape}" for kind, shape in zip(kinds, shapes, strict=True)),
-        "checksum_of_first_rows": checksum,
-    }
-
-
-def _terms(result: Value | tuple[Value, Any]) -> tuple[list[Counted], Any]:
-    """What a loss returned, as terms to add up, and its extra."""
-    value, extra = result if isinstance(result, tuple) else (result, None)
-    terms = [
-        term if isinstance(term, Counted) else Counted(term, 1)
-        for term in (value if isinstance(value, list) else [value])
-    ]
-    for term in terms:
-        if not isinstance(term.mean, Tensor) or term.mean.ndim:
-            came = tuple(term.mean.shape) if isinstance(term.mean, Tensor) else type(term.mean).__name__
-            raise ValueError(f"the loss is {came}: expected one number, a tensor of shape ()")
-    if not terms:
-        raise ValueError("the loss is an empty list: expected at least one term")
-    return terms, extra
-
-
-def _counts(terms: list[Counted]) -> Tensor:
-    """How many each term is a mean of, as float64 where the device has that."""
-    device = terms[0].mean.device
-    exact = torch.float32 if device.type == "mps" else torch.float64
-    return torch.stack([torch.as_tensor(term.count, dtype=exact, device=device) for term in terms])
-
-
-def _over_processes(counts: Tensor) -> Tensor:
-    if process_count() > 1:
-        counts = counts.clone()
-        torch.distributed.all_reduce(counts)
-    return counts
-
-
-def _of_the_whole_batch(terms: list[Counted]) -> Tensor:
-    """A loss whose mean over the processes is that of the whole batch."""
-    means = [term.mean for term in terms]
-    if process_count() > 1 and any(not isinstance(term.count, int) or term.count != 1 for term in terms):
-        counts = _counts(terms)
-        shares = counts * process_count() / _over_processes(counts)
-        means = [mean * share.to(mean.dtype) for mean, share in zip(means, shares, strict=True)]
-    return sum(means[1:], means[0])
-
-
-def _accumulate(
-    forward: Callable[[int], tuple[list[Counted], Any]],
-    numbers: Iterable[int],
-    parameters: list[nn.Parameter],
-    accelerator: Any,
-    wrapped: nn.Module,
-) -> tuple[Tensor, list[Any]]:
-    """Leave the gradient of all micro-batches together in the parameters; returns their loss and extras.
-
-    How many a term counts is known only when the last micro-batch has been seen. So each term has a sum of gradients of its
-    own, which is divided by its count at the end.
-    """
-    extras, sums, counts, gradients = [], None, None, []
-    for number in numbers:
-        with accelerator.no_sync(wrapped):
-            terms, extra = forward(number)
-            extras.append(extra)
-            here = _counts(terms)
-            whole = [t.mean * n.to(t.mean.dtype) for t, n in zip(terms, here, strict=True)]  # sums, not means
-            gradients = gradients or [[None] * len(parameters) for _ in terms]
-            if len(terms) != len(gradients):
-                raise ValueError(
-                    f"the loss has {len(terms)} terms, before it had {len(gradients)}: expected as many"
-                )
-            for i, summed in enumerate(gradients):
-                for parameter, gradient in zip(parameters, summed, strict=True):
-                    parameter.grad = gradient
-                accelerator.backward(whole[i], retain_graph=i + 1 < len(terms))
-                gradients[i] = [parameter.grad for parameter in parameters]
-        values = torch.stack([value.detach().to(here.dtype) for value in whole])
-        sums = values if sums is None else sums + values
-        counts = here if counts is None else counts + here
-    counts = _over_processes(counts)
-    for i, parameter in enumerate(parameters):
-        parts = [g[i] / n.to(g[i].dtype) for g, n in zip(gradients, counts, strict=True) if g[i] is not None]
-        parameter.grad = sum(parts[1:], parts[0]) if parts else None
-        if process_count() > 1:
-            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            torch.distributed.all_reduce(parameter.grad)
-    return (process_count() * sums / counts).sum(), extras
-
-
-class _Stop:
-    """Ctrl-C while a run has a checkpoint: `asked` becomes true and the loop sees to it; a second one stops at once.
-
-    Only in one process: of several, each would stop at a step of its own. What called `fit` from another thread or handles
-    the signal in another way goes on doing so.
-    """
-
-    def __init__(self, wanted: bool) -> None:
-        alone = process_count() == 1 and threading.current_thread() is threading.main_thread()
-        self.wanted, self.asked, self._before = wanted and alone, False, None
-
-    def __enter__(self) -> "_Stop":
-        if self.wanted and callable(signal.getsignal(signal.SIGINT)):
-            self._before = signal.signal(signal.SIGINT, self._ask)
-        return self
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-
-    def __exit__(self, *_: Any) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-
-def _accelerator(device: torch.device | str | None) -> Any:
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-    from accelerate.utils import GradientAccumulationPlugin
-
-    from fmlib import scale
-
-    device = torch.device(device) if device is not None else scale.device()
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device is {device}, but torch sees no CUDA device: pass device='cpu'")
-    if os.environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1") not in ("", "1"):
-        warnings.warn(
-            f"ACCELERATE_GRADIENT_ACCUMULATION_STEPS is {os.environ['ACCELERATE_GRADIENT_ACCUMULATION_STEPS']} and is "
-            "not used: pass accumulate= to fit",
-            stacklevel=3,
-        )
-    if unfinished := unfinished_launch():
-        warnings.warn(
-            f"{unfinished}: training in one process; start several with accelerate launch or torchrun",
-            stacklevel=3,
-        )
-    if process_count() == 1:
-        # Accelerate keeps the first device for the whole process; here each run has its own.
-        AcceleratorState._reset_state(reset_partial_state=True)
-    alone = process_count() == 1 and launched() == 1
-    with without_cluster() if alone else contextlib.nullcontext():
-        return Accelerator(
-            cpu=device.type == "cpu",
-            mixed_precision="no",
-            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-        )
-
-
-def _autocast(device: torch.device) -> torch.autocast:
-    """Products in bfloat16 where a GPU is made for that; a Tesla T4, e.g., would only imitate it.
-
-    Accelerate's own way would replace the model's `forward` for good: it would go on in bfloat16 when it is measured, and
-    after training.
-    """
-    made_for_it = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.autocast(device.type, torch.bfloat16, enabled=made_for_it)
-
-
-def _to(batch: Batch, device: torch.device) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, (tuple, list)):
-        return type(batch)(_to(item, device) for item in batch)
-    if isinstance(batch, dict):
-        return {key: _to(item, device) for key, item in batch.items()}
-    return batch
-
-
 def _flush(pending: list[tuple[Tensor, Tensor]], history: History, step: int) -> None:
     """Move losses and norms from the device into the history, and stop at the first that is no number."""
     numbers: Float[Tensor, "steps 2"] = torch.stack([torch.stack((v.float(), n.float())) for v, n in pending])
@@ -484,15 +270,3 @@ def _flush(pending: list[tuple[Tensor, Tensor]], history: History, step: int) ->
         history.loss.append(value)
         history.gradient_norm.append(norm)
     pending.clear()
-
-
-def _bar(steps: int, first: int, shown: bool) -> Any:
-    """A bar in the notebook, or on the terminal beside what a command says; none in a pipe or a log."""
-    from tqdm import tqdm
-
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
-    if not hasattr(shell, "kernel"):
-        shown, where = shown and sys.stderr.isatty(), sys.stderr
-    else:
-        where = sys.stdout
-    return tqdm(total=steps, initial=first, disable=not shown, leave=False, file=where, mininterval=1.0)

@@ -9,7 +9,8 @@ from two_processes import in_two_processes
 from fmlib.llm.family.masking import mask_tokens
 from fmlib.llm.family.span_corruption import span_corruption
 from fmlib.training.batches import ShuffledBatches
-from fmlib.training.fit import Counted, fit
+from fmlib.training.counted import Counted
+from fmlib.training.fit import fit
 
 WORDS, ROWS = 11, 32
 TOKENS = torch.randint(WORDS, (ROWS, 6), generator=torch.Generator().manual_seed(1))

@@ -326,7 +326,7 @@ def test_it_shows_a_bar_on_a_terminal_and_none_in_a_pipe(capsys, monkeypatch):
 def test_products_in_bfloat16_learn_the_same_within_their_precision(monkeypatch):
     exact, kinds = train(net()), set()
     module = importlib.import_module("fmlib.training.fit")
-    monkeypatch.setattr(module, "_autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
+    monkeypatch.setattr(module, "autocast", lambda device: torch.autocast("cpu", torch.bfloat16))
     model = net()
     model.net[0].register_forward_hook(lambda module, args, output: kinds.add(output.dtype))
     rounded = train(model)

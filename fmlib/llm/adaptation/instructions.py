@@ -22,7 +22,8 @@ from fmlib.llm.gpt.next_token import next_token_loss
 from fmlib.llm.tokens.saving import tokenizer_from_json, tokenizer_to_json
 from fmlib.llm.tokens.tokenizer import BPETokenizer
 from fmlib.training.batches import ShuffledBatches, TextBatches
-from fmlib.training.fit import Counted, Value, fit
+from fmlib.training.counted import Counted, Value
+from fmlib.training.fit import fit
 from fmlib.training.history import History
 
 INSTRUCTION, ANSWER, END = MARKS = ("<|instruction|>", "<|answer|>", "<|end|>")
