@@ -13,6 +13,7 @@ import multiprocessing
 import random
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "exercises"))
 EQUIVALENT = ROOT / "tests" / "exercises" / "equivalent_mutants.txt"
-SECONDS = 5.0  # for one mutant; a loop that never ends is refused as well
+SECONDS = 2.0  # of computing, for one mutant; a loop that never ends is refused as well
 
 from fmlib.exercises import registry  # noqa: E402
 from fmlib.exercises.checking import can_be_called, is_right  # noqa: E402
@@ -175,29 +176,52 @@ def mutants(exercise: Exercise, answer: Callable) -> list[Mutant]:
         exercise: that it answers.
         answer: a plain function with a source.
     """
-    answer = inspect.unwrap(answer)
-    tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
-    owner = _statements(tree)
-    strict = [word.value for word in ast.walk(tree) if isinstance(word, ast.keyword) and word.arg == "strict"]
-    found = {}
-    for place, node in enumerate(ast.walk(tree)):
-        if node not in owner or _is_docstring(node, tree) or node in strict:
-            continue
-        for number in range(sum(1 for _ in edits(node))):
-            edited = copy.deepcopy(tree)
-            same = list(ast.walk(edited))
-            old = same[place]
-            new = list(edits(old))[number]
-            statement = owner[node]
-            line = list(ast.walk(tree)).index(statement)
-            before = _line(statement)
-            edited = ast.fix_missing_locations(_Replace(old, new).visit(edited))
-            after = _line(same[line]) if statement is not node else "pass" if new is None else _line(new)
-            source = ast.unparse(edited)
-            if source != ast.unparse(tree):
-                mutant = Mutant(exercise.name, answer.__name__, before, after, source, answer.__globals__)
-                found.setdefault(source, mutant)
-    return list(found.values())
+    edited = Edited(exercise, answer)
+    made = [edited.mutant(place, number) for place, number in edited.places()]
+    return list({mutant.source: mutant for mutant in made if mutant}.values())
+
+
+class Edited:
+    """A right answer in which one thing at a time is edited.
+
+    Args:
+        exercise: that it answers.
+        answer: a plain function with a source.
+    """
+
+    def __init__(self, exercise: Exercise, answer: Callable) -> None:
+        self.exercise, self.answer = exercise, inspect.unwrap(answer)
+        self.tree = ast.parse(textwrap.dedent(inspect.getsource(self.answer)))
+        self.source = ast.unparse(self.tree)
+        self.nodes = list(ast.walk(self.tree))
+        self.owner = _statements(self.tree)
+
+    def places(self) -> list[tuple[int, int]]:
+        """(which node, which of its edits), all of them."""
+        words = [node for node in self.nodes if isinstance(node, ast.keyword) and node.arg == "strict"]
+        alone = {word.value for word in words} | _docstring(self.tree)
+        return [
+            (place, number)
+            for place, node in enumerate(self.nodes)
+            if node in self.owner and node not in alone
+            for number in range(sum(1 for _ in edits(node)))
+        ]
+
+    def mutant(self, place: int, number: int) -> Mutant | None:
+        """The answer with one edit, or None where that changes nothing."""
+        edited = copy.deepcopy(self.tree)
+        same = list(ast.walk(edited))
+        new = list(edits(same[place]))[number]
+        statement = self.owner[self.nodes[place]]
+        edited = ast.fix_missing_locations(_Replace(same[place], new).visit(edited))
+        after = same[self.nodes.index(statement)] if statement is not self.nodes[place] else new or ast.Pass()
+        source = ast.unparse(edited)
+        if source == self.source:
+            return None
+        name = self.answer.__name__
+        return Mutant(
+            self.exercise.name, name, _line(statement), _line(after), source, self.answer.__globals__
+        )
 
 
 def _statements(tree: ast.AST) -> dict[ast.AST, ast.stmt]:
@@ -221,12 +245,12 @@ def _line(node: ast.AST) -> str:
     return next((line for line in lines if line.startswith("def ")), lines[0]) if lines else ""
 
 
-def _is_docstring(node: ast.AST, tree: ast.Module) -> bool:
-    first = tree.body[0].body[0]
-    return node in ast.walk(first) and ast.get_docstring(tree.body[0]) is not None
+def _docstring(tree: ast.Module) -> set[ast.AST]:
+    return set(ast.walk(tree.body[0].body[0])) if ast.get_docstring(tree.body[0]) else set()
 
 
-def answers(exercise: Exercise) -> list[Callable]:
+@functools.cache
+def answers(exercise: Exercise) -> tuple[Callable, ...]:
     """Right answers of an exercise: those of the tests, and the plain one from which its mistakes are made."""
     from right_answers import RIGHT
 
@@ -238,7 +262,7 @@ def answers(exercise: Exercise) -> list[Callable]:
             if original is not None and original.__module__.startswith("fmlib.exercises."):
                 plain[wrong.__name__] = original
     right = [function for function in plain.values() if is_right(exercise, function, 60.0)]
-    return [*RIGHT[exercise.name], *right]
+    return (*RIGHT[exercise.name], *right)
 
 
 @functools.cache
@@ -254,13 +278,25 @@ def survives(mutant: Mutant) -> bool:
         function = mutant.function()
     except Exception:
         return False  # the edit broke it before it could be called
-    return can_be_called(function, exercise) and is_right(exercise, function, SECONDS)
+    if not can_be_called(function, exercise):
+        return False
+    limit = SECONDS
+    while True:
+        start, computing = time.perf_counter(), time.process_time()
+        if is_right(exercise, function, limit):
+            return True
+        in_time = time.perf_counter() - start < limit
+        if in_time or time.process_time() - computing > SECONDS / 2:
+            return False
+        limit *= 2  # the machine was busy with something else: that says nothing about the mutant
 
 
 def sample(exercise: Exercise, count: int, seed: int) -> list[Mutant]:
-    """Some mutants of an exercise, the same ones for the same seed."""
-    every = all_mutants(exercise)
-    return random.Random(f"{seed} {exercise.name}").sample(every, min(count, len(every)))
+    """Some mutants of an exercise, the same ones for the same seed; the others are not even made."""
+    edited = [Edited(exercise, answer) for answer in answers(exercise)]
+    every = [(each, place) for each in edited for place in each.places()]
+    chosen = random.Random(f"{seed} {exercise.name}").sample(every, min(count, len(every)))
+    return [mutant for each, place in chosen if (mutant := each.mutant(*place))]
 
 
 def equivalents() -> dict[tuple[str, str, str], str]:

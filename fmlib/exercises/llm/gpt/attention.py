@@ -202,6 +202,10 @@ def attention(query, key, value, mask=None):
             slips(
                 plain_attention,
                 {"dim=-1": "dim=-2"},
+                {
+                    "dim=-1": "dim=-2",
+                    "logits.masked_fill(~mask": "logits + torch.zeros_like(logits).masked_fill(~mask",
+                },
                 {"dim=-1": "dim=1"},
                 {"dim=-1": "dim=0"},
             ),
