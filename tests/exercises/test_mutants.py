@@ -10,7 +10,7 @@ from fmlib.exercises import check, registry
 from fmlib.exercises.compare import difference
 from fmlib.exercises.observe import Raised, run
 
-EACH = 5  # mutants of an exercise on every run
+EACH = 3  # mutants of an exercise on every run
 each_exercise = pytest.mark.parametrize("exercise", registry.exercises(), ids=lambda exercise: exercise.name)
 
 
