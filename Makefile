@@ -56,7 +56,7 @@ mutants: $(READY) ## put every slip in a right answer to the exercise checks (so
 	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --processes 2
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
-	$(BIN)/python -m fmlib.results.compare $(WHAT) $(if $(ROWS),--rows $(ROWS))
+	$(BIN)/python -m fmlib.results $(WHAT) $(if $(ROWS),--rows $(ROWS))
 
 bench: $(READY) ## time our parts against the reference libraries
 	$(BIN)/python tools/bench.py

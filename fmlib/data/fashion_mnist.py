@@ -156,7 +156,13 @@ def _embedded(folder: Path, split: str) -> Pictures:
 def _root(root: str | os.PathLike | None) -> Path:
     if root is not None:
         return Path(root)
-    return Path(os.environ.get("FMLIB_DATA") or Path.home() / ".cache" / "fmlib")
+    try:
+        return Path(os.environ.get("FMLIB_DATA") or Path.home() / ".cache" / "fmlib")
+    except RuntimeError as error:  # neither HOME nor an entry for this user
+        raise DataError(
+            f"there is no home folder to look for the whole set in ({error}): pass root=, set FMLIB_DATA to a folder, "
+            'or use source="embedded"'
+        ) from error
 
 
 def _raw_files(root: Path, download: bool, part: str) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,6 @@
 """Comparisons that do not fit into a lesson's minutes: many runs, each row kept as soon as it is whole.
 
-``python -m fmlib.results.compare contrastive`` runs every row of a comparison with every seed. What is done is not done
+``python -m fmlib.results contrastive`` runs every row of a comparison with every seed. What is done is not done
 again, also after a kill; a row whose seeds are all there goes into the ledger. A lesson shows the table and computes any
 one row live.
 """
@@ -9,7 +9,6 @@ import argparse
 import importlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -212,13 +211,11 @@ def _different(entries: Sequence[dict], key: str) -> list[str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    return commands.run("python -m fmlib.results.compare", lambda: _work(arguments))
+    return commands.run("python -m fmlib.results", lambda: _work(arguments))
 
 
 def _work(arguments: list[str] | None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m fmlib.results.compare", description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="python -m fmlib.results", description=__doc__.splitlines()[0])
     parser.add_argument(
         "what", nargs="?", choices=list(WHERE), help="which comparison; all of them by default"
     )
@@ -237,7 +234,3 @@ def _work(arguments: list[str] | None) -> int:
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what is done is kept: the same command goes on") from None
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -227,3 +227,13 @@ def test_offline_the_message_names_the_ways_out(tmp_path, monkeypatch, error):
         load_fashion_mnist("train", "torchvision", root=tmp_path)
     assert str(error) in str(refusal.value)
     assert "root=" in str(refusal.value)
+
+
+def test_without_a_home_the_whole_set_is_refused_with_what_helps(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("FMLIB_DATA", raising=False)
+    monkeypatch.setattr("pathlib.Path.home", homeless)
+    with pytest.raises(DataError, match=r"no home folder.*set FMLIB_DATA"):
+        load_fashion_mnist(source="torchvision")

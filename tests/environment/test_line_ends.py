@@ -28,7 +28,7 @@ def origin(tmp_path):
         ".binder/postBuild",
         "Makefile",
         "tools/environment.py",
-        "book/static/vendor/widgets/LICENSE",
+        "book/static/vendor/mathjax/LICENSE",
     )
     for name in (*kept, "fmlib/data/files/manifest.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -117,9 +117,7 @@ def test_the_command_ends_in_one_line(clone, toy, tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(compare, "run", stop)
     assert compare.main(["toy"]) == 130
     said = capsys.readouterr().err
-    assert (
-        said == "python -m fmlib.results.compare: stopped: what is done is kept: the same command goes on\n"
-    )
+    assert said == "python -m fmlib.results: stopped: what is done is kept: the same command goes on\n"
     at(monkeypatch, "bogus")
     with pytest.raises(SystemExit):
         compare.main(["toy"])
