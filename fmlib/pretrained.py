@@ -30,7 +30,13 @@ def same(tensor: Tensor) -> Tensor:
 
 
 def transposed(tensor: Tensor) -> Tensor:
-    """[in, out] as [out, in]."""
+    """[in, out] as [out, in].
+
+    Raises:
+        ValueError: no matrix.
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"expected a matrix [in, out], not {tensor.ndim} axes")
     return tensor.T
 
 

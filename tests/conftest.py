@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,9 @@ import fmlib  # noqa: E402, F401  before torchvision and whoever imports it: it 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 torch.set_num_threads(1)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell starts what runs in the background so; tests that send ctrl-C want what a reader's terminal has
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # On shared cores a slow example is no failure; and a failure must come again when the test does.
 settings.register_profile("book", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("book")

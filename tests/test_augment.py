@@ -192,5 +192,5 @@ def test_ranges_are_refused_when_they_are_empty(refuses):
         gaussian_blur(pictures(), sigma=(0.0, 1.0))
     with refuses(ValueError, "hue is 0.6"):
         color_jitter(pictures(), hue=0.6)
-    with refuses(ValueError, "one per picture"):
+    with refuses(ValueError, "where batch is 4 as in images"):
         crop_and_resize(pictures(), torch.zeros(3, 4))

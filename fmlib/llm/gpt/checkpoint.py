@@ -28,7 +28,7 @@ GPT2_TABLE = (
     Rename("wpe.weight", "position_embedding.weight"),
     Rename("h.{i}.ln_1.weight", "blocks.{i}.attention_norm.weight"),
     Rename("h.{i}.ln_1.bias", "blocks.{i}.attention_norm.bias"),
-    Rename("h.{i}.attn.c_attn.weight", _heads("weight"), lambda w: w.T.chunk(3)),
+    Rename("h.{i}.attn.c_attn.weight", _heads("weight"), lambda w: transposed(w).chunk(3)),
     Rename("h.{i}.attn.c_attn.bias", _heads("bias"), lambda b: b.chunk(3)),
     Rename("h.{i}.attn.c_proj.weight", "blocks.{i}.attention.output.weight", transposed),
     Rename("h.{i}.attn.c_proj.bias", "blocks.{i}.attention.output.bias"),

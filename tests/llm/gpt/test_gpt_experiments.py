@@ -111,7 +111,7 @@ def test_a_head_that_looks_one_back_is_found():
 
 
 def test_a_distance_that_cannot_be_is_refused(refuses):
-    with refuses(ValueError, "distance is 5: expected 0 to 4"):
+    with refuses(ValueError, "distance is 5: expected a whole number from 0 to 4"):
         mean_weight_at_distance(torch.zeros(1, 1, 5, 5), 5)
 
 

@@ -99,7 +99,7 @@ def test_every_token_is_judged_once_with_at_least_half_a_window_before_it(length
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_no_windows_at_a_time_are_refused(size, refuses):
-    with refuses(ValueError, f"batch_size is {size}: expected 1 or more"):
+    with refuses(ValueError, f"batch_size is {size}: expected a whole number of at least 1"):
         surprise_of_text(make_gpt(small().model, 0), torch.arange(9), batch_size=size)
 
 
@@ -125,9 +125,15 @@ def test_measuring_leaves_the_model_in_its_mode():
     assert model.training
 
 
-@pytest.mark.parametrize("tokens", [torch.arange(1), torch.zeros(2, 3, dtype=torch.long)])
-def test_what_is_no_text_is_refused(refuses, tokens):
-    with refuses(ValueError, "expected one row of at least 2"):
+@pytest.mark.parametrize(
+    ("tokens", "says"),
+    [
+        (torch.arange(1), "expected one row of at least 2"),
+        (torch.zeros(2, 3, dtype=torch.long), r"tokens have shape \(2, 3\): expected \[text\]"),
+    ],
+)
+def test_what_is_no_text_is_refused(refuses, tokens, says):
+    with refuses(ValueError, says):
         surprise_of_text(make_gpt(small().model, 0), tokens)
 
 

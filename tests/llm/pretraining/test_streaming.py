@@ -160,7 +160,7 @@ def test_a_text_without_white_space_is_refused(tmp_path, monkeypatch):
         "\n    return x + 1",
         "\n\tif x:",
         "words in one line that never ends ",
-        "\n \n  ",
+        "\n \n  end",
         "\u00a0\u2003indented\r\n ",
     ],
     ids=["spaces", "tabs", "one line", "blank lines", "other spaces"],
