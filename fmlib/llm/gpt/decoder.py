@@ -116,7 +116,7 @@ class Decoder(nn.Module):
 
     def logits(self, hidden: Float[Tensor, "*positions dim"]) -> Float[Tensor, "*positions vocab"]:
         """Compare with each token's row of the output matrix: the embedding itself (Press & Wolf 2017), or an own one."""
-        return F.linear(hidden, self.token_embedding.weight) if self.head is None else self.head(hidden)
+        return F.linear(hidden, (self.token_embedding if self.head is None else self.head).weight)
 
     def make_cache(self, batch: int, max_length: int | None = None) -> list[KVCache]:
         """An empty cache for every block.
