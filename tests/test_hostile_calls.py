@@ -251,7 +251,17 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
 }
-OUTSIDE = ("exercises", "experiments", "viz", "data", "results", "training", "compare", "__main__", "commands")
+OUTSIDE = (
+    "exercises",
+    "experiments",
+    "viz",
+    "data",
+    "results",
+    "training",
+    "compare",
+    "__main__",
+    "commands",
+)
 ANY_RANK = {
     (rms_norm, "x"),
     (quick_gelu, "x"),
