@@ -16,22 +16,11 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
-# A stamp may say that a lesson is due to be run: its page says so, too, and its outputs are not taken for those of the code.
-DUE = [path for path in ALL if read(path).metadata["fmlib"].get("due")]
-RUN = [path for path in ALL if path not in DUE]
-
-
 def test_there_is_a_lesson():
-    assert RUN
+    assert ALL
 
 
-@pytest.mark.parametrize("path", DUE, ids=lambda p: p.stem)
-def test_a_lesson_that_is_up_to_date_is_not_said_to_be_due(path):
-    notebook = read(path)
-    assert notebook.metadata["fmlib"]["source"] != tool.source_hash(notebook)
-
-
-@pytest.mark.parametrize("path", RUN, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", ALL, ids=lambda p: p.stem)
 class TestStored:
     def test_the_outputs_are_those_of_the_code(self, path):
         notebook = read(path)
@@ -53,7 +42,7 @@ class TestStored:
         assert [c.id for c in cells for o in c.outputs if o.get("name") == "stderr"] == []
 
     def test_cells_are_short_and_the_file_small(self, path):
-        long = [c.id for c in read(path).cells if c.cell_type == "code" and c.source.count("\n") > 25]
+        long = [c.id for c in read(path).cells if c.cell_type == "code" and len(c.source.splitlines()) > 24]
         assert long == []
         assert path.stat().st_size < tool.LARGEST
 

@@ -4,8 +4,7 @@
     python tools/notebooks.py stale
 
 A stamp in the notebook's metadata, ``fmlib: {source, scale, device, seconds, date, peak_mb}``, says what produced the
-stored outputs. `source` is a hash of the code cells and of the functions of fmlib behind them, see `tools/stamps.py`. Where
-outputs are knowingly of an earlier version, ``due: true`` beside them says so, on the page as well, until the next run.
+stored outputs. `source` is a hash of the code cells and of the functions of fmlib behind them, see `tools/stamps.py`.
 """
 
 import argparse

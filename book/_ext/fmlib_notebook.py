@@ -27,11 +27,6 @@ def stamp_line(stamp: dict) -> str:
     return (
         f"Ran on {stamp['device']} at scale {stamp['scale']} in {stamp['seconds']:,.0f} s, "
         f"peak {stamp['peak_mb']:,.0f} MB, on {stamp['date']}."
-        + (
-            " Words and code are newer than these outputs: the lesson is due to be run again."
-            if stamp.get("due")
-            else ""
-        )
     )
 
 

@@ -66,13 +66,17 @@ def difference(got: Any, expected: Any, tolerance: float) -> str | None:
 
 
 def _first(got: Any, expected: dict, tolerance: float) -> str | None:
+    missing = None
     for key, value in expected.items():
         if not isinstance(got, dict) or key not in got:
-            return f"{key}: missing"
+            missing = missing or f"{key}: missing"
+            if isinstance(value, Fact):
+                continue  # a value that differs says more
+            return missing
         found = difference(got[key], value, tolerance)
         if found:
             return found if isinstance(value, Fact) else f"{key}: {found}"
-    return None
+    return missing
 
 
 def _as_int(value: Any) -> int | None:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fmlib.exercises.compare import Fact, describe, shortened
+from fmlib.exercises.compare import Fact, Spelled, describe, shortened
 
 Notes = dict[str, Any]
 Observe = Callable[[Callable, dict[str, Any]], Notes]
@@ -124,9 +124,9 @@ def _name_parts(returned: Any, names: tuple[str, ...]) -> Notes:
     else:
         got, fits = describe(returned), False
     if not fits:
-        return {"what was returned": got}
+        return {"what was returned": Spelled(got)}
     expected = f"{len(names)} values: {', '.join(names)}"
-    return {"what was returned": expected, **dict(zip(names, returned, strict=True))}
+    return {"what was returned": Spelled(expected), **dict(zip(names, returned, strict=True))}
 
 
 RESULT_ONLY = watch()

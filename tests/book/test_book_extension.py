@@ -113,12 +113,6 @@ def test_the_stamp_says_device_scale_time_memory_and_day():
     )
 
 
-def test_a_lesson_that_is_due_to_be_run_says_so():
-    assert fmlib_notebook.stamp_line(STAMP | {"due": True}).endswith(
-        "2026-01-31. Words and code are newer than these outputs: the lesson is due to be run again."
-    )
-
-
 def test_what_a_stamp_says_cannot_become_markup():
     html = fmlib_notebook.header_html(STAMP | {"device": "<script>"}, [], "")
     assert "<script>" not in html

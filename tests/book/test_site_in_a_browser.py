@@ -1,11 +1,10 @@
 """What the site promises in a browser: every page is opened once, at three widths and in two colors."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from site_files import ROOT, page_names
+from site_files import page_names
 
 pytestmark = pytest.mark.browser
 
@@ -161,12 +160,6 @@ def test_pages_do_not_jump_while_they_load(visits):
     assert {name: visit.shift for name, visit in visits.items() if visit.shift > TALLEST_SHIFT} == {}
 
 
-def stamp(page):
-    """What the notebook behind a page says of its last run."""
-    notebook = (ROOT / page).with_suffix(".ipynb")
-    return json.loads(notebook.read_text(encoding="utf-8"))["metadata"]["fmlib"]
-
-
 def test_pictures_that_come_late_move_nothing(chromium, base):
     context, shifts, held = themed(chromium, "light", DESKTOP), {}, []
     context.route("**/_images/*", lambda route, request: held.append(route))
@@ -184,8 +177,7 @@ def test_pictures_that_come_late_move_nothing(chromium, base):
             shifts[name] = page.evaluate("window.shift")
         page.close()
     context.close()
-    due = {name for name in lessons() if stamp(name).get("due")}  # such a page may wait for its figures
-    assert set(lessons()) - due <= set(shifts)
+    assert set(lessons()) <= set(shifts)
     assert {name: shift for name, shift in shifts.items() if shift > TALLEST_SHIFT} == {}
 
 

@@ -98,9 +98,9 @@ def spans_of_one(tokens, missing, first_sentinel):
         ("repeat_heads", heads_by_tiling, "0, 1, 0, 1"),
         ("repeat_heads", heads_by_viewing, "Positions are mixed"),
         ("hide_tokens", blanks_only, "Every chosen token becomes"),
-        ("hide_tokens", blanks_judged_where_masked, "Only the masked tokens are targets"),
+        ("hide_tokens", blanks_judged_where_masked, "Not all chosen tokens are targets"),
         ("corrupt_spans", spans_without_an_end, "last sentinel is missing"),
-        ("corrupt_spans", spans_of_one, "sentinel of its own"),
+        ("corrupt_spans", spans_of_one, "Every missing token gets a sentinel"),
     ],
 )
 def test_a_mistake_is_recognized_in_another_spelling(name, attempt, words):

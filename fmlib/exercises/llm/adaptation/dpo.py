@@ -37,8 +37,8 @@ $$
 $$
 
 where $\sigma$ is the logistic function, $y_c$ the chosen and $y_r$ the rejected answer. No gradient may reach the
-reference's two tensors. It must stay finite where the difference is -10,000. All four have one float dtype,
-whichever it is, and the loss has it too.
+reference's two tensors. It must stay finite where the difference is -10,000. All four have one dtype,
+float32 or float64, and the loss has it too.
 """,
     starter='''
 import torch
@@ -92,8 +92,11 @@ def dpo_loss(policy_chosen, policy_rejected, reference_chosen, reference_rejecte
             slips(
                 plain_dpo_loss,
                 {"beta * (chosen - rejected)": "chosen - rejected", "-F": "-beta * F"},
-                {"beta * (chosen - rejected)": "chosen - rejected", "-F": "-F"},
             ),
+        ),
+        Misconception(
+            "Beta is missing. It says how far from the reference a pair counts as settled: multiply the difference by it.",
+            slips(plain_dpo_loss, {"beta * (chosen - rejected)": "chosen - rejected"}),
         ),
         Misconception(
             "The difference is divided by beta. A large beta must hold the model near the reference: multiply.",
@@ -180,19 +183,30 @@ class Remembers(torch.nn.Module):
         return self.table[before, tokens]
 
 
-def answered(generator, spans, length, vocab=7):
+def answered(generator, spans, length, vocab=7, dtype=torch.float32):
     """Rows of tokens in which answers stand at (first, end)."""
     tokens = torch.randint(vocab, (len(spans), length), generator=generator)
     answers = torch.zeros(len(spans), length, dtype=torch.bool)
     for row, (first, end) in enumerate(spans):
         answers[row, first:end] = True
-    return {"model": Remembers(generator, vocab), "tokens": tokens, "answers": answers}
+    return {"model": Remembers(generator, vocab).to(dtype), "tokens": tokens, "answers": answers}
 
 
 def plain_sequence_log_probs(model, tokens, answers):
     log_probs = model(tokens[:, :-1]).log_softmax(dim=-1)
     taken = log_probs.gather(-1, tokens[:, 1:, None])[..., 0]
     return (taken * answers[:, 1:]).sum(dim=1)
+
+
+def watch_model(function, inputs):
+    """The result, and the gradient that reaches the model: without it there is nothing to train on."""
+    result = function(*inputs.values())
+    table = inputs["model"].table
+    if isinstance(result, torch.Tensor) and result.requires_grad:
+        (gradient,) = torch.autograd.grad(result.sum(), table, allow_unused=True)
+    else:
+        gradient = None
+    return {"the result": result, "the gradient that reaches the model's weights": gradient}
 
 
 UNSHIFTED = '''
@@ -210,16 +224,17 @@ def sequence_log_probs(model, tokens, answers):
 SEQUENCE_LOG_PROBS = Exercise(
     name="sequence_log_probs",
     chapter="llm",
-    title="Answers that no longer end",
+    title="Answers that change with their padding",
     kind="fix",
     difficulty=2,
     minutes=10,
     goal="""
 `tokens` `[batch, length]` has a prompt, an answer with its end mark, and padding in each row; `answers`, of the same shape,
 is True at the answer's tokens. `model(tokens)` returns logits `[batch, length, vocab]`. The function should return
-log p(answer | prompt) `[batch]`, in the dtype of the logits: the sum over the answer's tokens, the end mark with
-them, and nothing else. With this version training goes well, the loss falls; but the tuned model's answers go on and
-on, whatever the preferred ones did, as if the mark that ends them did not count. Find out why, and mend the function.
+log p(answer | prompt) `[batch]`, in the dtype of the logits (float32 or float64), through which gradients reach the model:
+the sum over the answer's tokens, the end mark with them, and nothing else. With this version training goes well,
+the loss falls. But the tuned model begins its answers in any way, whatever the preferred ones did,
+and the same answer gets another number when padding follows it. Find out why, and mend the function.
 """,
     starter=UNSHIFTED,
     reference=sequence_log_probs,
@@ -227,11 +242,13 @@ on, whatever the preferred ones did, as if the mark that ends them did not count
         Case("1 row", lambda g: answered(g, [(2, 5)], 7)),
         Case("answers of 1, 2 and 4 tokens", lambda g: answered(g, [(1, 2), (3, 5), (2, 6)], 8)),
         Case("an answer up to the last position", lambda g: answered(g, [(3, 6), (1, 6)], 6)),
+        Case("float64", lambda g: answered(g, [(2, 5), (1, 3)], 6, dtype=torch.float64)),
     ),
+    observe=watch_model,
     misconceptions=(
         Misconception(
             "The mask is not shifted. `taken[:, t]` is about token t + 1, so the mask must be `answers[:, 1:]`: as it is, "
-            "the end mark is lost, and what comes behind it, or before, is counted in its place.",
+            "the first token of the answer never counts, and where padding follows, one token of it does.",
             (written(UNSHIFTED, sequence_log_probs),),
         ),
         Misconception(

@@ -13,8 +13,8 @@ def plain_score(maps, period):
     return (total / period).mean(dim=0)
 
 
-def some_maps(generator, batch, heads, period, layer="random", causal=True):
-    logits = torch.randn(batch, heads, 2 * period, 2 * period, generator=generator)
+def some_maps(generator, batch, heads, period, layer="random", causal=True, dtype=torch.float32):
+    logits = torch.randn(batch, heads, 2 * period, 2 * period, generator=generator, dtype=dtype)
     if layer == "induction":
         i = torch.arange(period, 2 * period)
         logits[:, 0, i, i - period + 1] += 5
@@ -32,9 +32,9 @@ INDUCTION_SCORE = Exercise(
     goal="""
 A text of `period` tokens is read twice in a row, A B C D A B C D, so a layer's attention maps `maps` are
 `[batch, heads, 2 * period, 2 * period]`; row i says where position i looks. Return a score for each head,
-`[heads]` in the dtype of `maps`: the weight that a position of the *second* half gives to the place *behind* the earlier
-occurrence of its own token, on average over the batch and all `period` positions of that half. At the second
-A this place is the first B.
+`[heads]` in the dtype of `maps` (float32 or float64): the weight that a position of the *second* half gives to the
+place right *after* the earlier occurrence of its own token, on average over the batch and all `period`
+positions of that half. At the second A this place is the first B.
 """,
     starter='''
 import torch
@@ -52,6 +52,7 @@ def induction_score(maps, period):
         Case("as many heads as texts", lambda g: some_maps(g, 4, 4, 3)),
         Case("heads that look ahead, too", lambda g: some_maps(g, 2, 2, 4, causal=False)),
         Case("1 token, twice", lambda g: some_maps(g, 2, 2, 1)),
+        Case("float64", lambda g: some_maps(g, 2, 2, 3, dtype=torch.float64)),
     ),
     misconceptions=(
         Misconception(
@@ -91,6 +92,21 @@ def induction_score(maps, period):
                 {"(total / period)": "(total * 1.0)"},
                 {"range(period, 2 * period)": "range(period, 2 * period - 1)"},
                 {"range(period, 2 * period)": "range(period + 1, 2 * period)"},
+                {
+                    "range(period, 2 * period)": "range(period, 2 * period - 1)",
+                    "total / period": "total / (period - 1)",
+                },
+            ),
+        ),
+        Misconception(
+            "One position too many: the diagonal also holds the last position of the first half, which looks at place 0. "
+            "Leave out its first number.",
+            slips(
+                plain_score,
+                {
+                    "range(period, 2 * period)": "range(period - 1, 2 * period)",
+                    "total / period": "total / (period + 1)",
+                },
             ),
         ),
         Misconception(

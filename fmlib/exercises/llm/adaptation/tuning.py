@@ -15,9 +15,9 @@ def plain_answer_loss(logits, tokens, answers):
     return (each * counted).sum() / counted.sum()
 
 
-def answers_at(generator, spans, length, vocab=6):
+def answers_at(generator, spans, length, vocab=6, dtype=torch.float32):
     """Logits and tokens of rows in which answers stand at (first, end); behind them is padding."""
-    logits = 2 * torch.randn(len(spans), length, vocab, generator=generator)
+    logits = 2 * torch.randn(len(spans), length, vocab, generator=generator, dtype=dtype)
     tokens = torch.randint(1, vocab, (len(spans), length), generator=generator)
     answers = torch.zeros(len(spans), length, dtype=torch.bool)
     for row, (first, end) in enumerate(spans):
@@ -38,7 +38,7 @@ ANSWER_LOSS = Exercise(
 same shape, is True at the answers' tokens, the end mark among them, and False at prompts and padding. `logits`
 `[batch, length, vocab]` are the model's for these tokens: at position t they say what comes at t + 1. Return the mean
 cross-entropy, in nats, over all tokens of answers in the batch; each of them counts the same. It has the dtype
-of `logits`. No prompt is empty.
+of `logits`, float32 or float64. No prompt is empty.
 """,
     starter='''
 import torch
@@ -56,6 +56,7 @@ def answer_loss(logits, tokens, answers):
         Case("answers of 1 and 5 tokens", lambda g: answers_at(g, [(1, 2), (2, 7)], 8)),
         Case("padding in every row", lambda g: answers_at(g, [(3, 5), (1, 4), (2, 6)], 9)),
         Case("a prompt of 1 token", lambda g: answers_at(g, [(1, 4)], 6)),
+        Case("float64", lambda g: answers_at(g, [(2, 4), (1, 5)], 6, dtype=torch.float64)),
     ),
     misconceptions=(
         Misconception(
@@ -72,8 +73,8 @@ def answer_loss(logits, tokens, answers):
             slips(plain_answer_loss, {"answers[:, 1:].to(each.dtype)": "torch.ones_like(each)"}),
         ),
         Misconception(
-            "The mask is off by one. Targets are `tokens[:, 1:]`, so what counts is `answers[:, 1:]`; as it is, the end "
-            "mark is never learned, and such a model does not stop.",
+            "The mask is off by one. Targets are `tokens[:, 1:]`, so what counts is `answers[:, 1:]`; as it is, how "
+            "an answer begins is never learned, and where padding follows, one token of it is.",
             slips(plain_answer_loss, {"answers[:, 1:]": "answers[:, :-1]"}),
         ),
         Misconception(

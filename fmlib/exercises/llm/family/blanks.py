@@ -46,8 +46,8 @@ HIDE_TOKENS = Exercise(
 BERT learns to say which tokens were hidden. `tokens` is `[batch, length]`, and `chosen`, of the same shape and
 bool, says which of them it will be asked for. What it reads in their place is decided by `draws`, numbers in
 [0, 1): below 0.8 the `mask_token`, from there to below 0.9 the token of `others` at this place, else the token
-itself. Return two tensors `[batch, length]` of the dtype of `tokens`: what the model reads, and the targets: the
-token where one is chosen, -100 everywhere else.
+itself. Return two tensors `[batch, length]`: what the model reads, and the targets, the token where one is chosen
+and -100 everywhere else. `tokens`, `others` and both results are `torch.long`.
 """,
     starter='''
 import torch
@@ -77,7 +77,7 @@ def hide_tokens(tokens, chosen, draws, others, mask_token):
             ),
         ),
         Misconception(
-            "Only the masked tokens are targets. All that are chosen are: also those that were replaced, and those that "
+            "Not all chosen tokens are targets. All of them are: also those that were replaced, and those that "
             "stayed, or the model would learn that a token that it can see is never asked for.",
             slips(
                 plain_hide_tokens,

@@ -32,8 +32,8 @@ LLaMA and T5 normalize without a mean and without a bias. `x` is `[batch, length
 
 $$w \odot \frac{x}{\sqrt{\frac{1}{d}\sum_i x_i^2 + \varepsilon}}$$
 
-with $d$ the number of features and $\varepsilon$ the argument `eps`. `x` and `weight` have one float dtype,
-whichever it is, and the result has it too. `F.rms_norm` would pass, and teach
+with $d$ the number of features and $\varepsilon$ the argument `eps`. `x` and `weight` have one dtype,
+float32 or float64, and the result has it too. `F.rms_norm` would pass, and teach
 you nothing. Half precision need not be handled.
 """,
     starter='''
@@ -95,7 +95,7 @@ def rms_norm(x, weight, eps=1e-5):
             slips(plain_rms_norm, {" + eps": ""}),
         ),
         Misconception(
-            "`eps` stands outside of the root, or is squared. It belongs to the mean square: "
+            "`eps` stands outside of the root, is squared, or is a lower limit. It belongs to the mean square: "
             "`sqrt(mean_square + eps)`.",
             slips(
                 plain_rms_norm,

@@ -47,7 +47,7 @@ and at position $m$ it turns by $\alpha = m \, \theta^{-2i/d}$:
 
 $$x_i' = x_i \cos\alpha - x_{i+d/2} \sin\alpha, \qquad x_{i+d/2}' = x_{i+d/2} \cos\alpha + x_i \sin\alpha$$
 
-Return the shape and the dtype of `x`, whichever float dtype that is. `head_dim` is even.
+Return the shape and the dtype of `x`, float32 or float64. `head_dim` is even.
 """,
     starter='''
 import torch
@@ -73,8 +73,12 @@ def rotary(x, positions, theta=10000.0):
             "Neighbors, features 2i and 2i + 1, are your pairs. That is the paper's layout, and as good; but "
             "here, and in transformers' checkpoints, the *halves* are paired: i with i + head_dim / 2. With weights "
             "of the other layout a model talks nonsense, though every shape fits.",
+            (pairs_rotary,),
+        ),
+        Misconception(
+            "Features change their places: each of a pair must come back where it was. Halves go back with `torch.cat`, "
+            "neighbors with `torch.stack` and `flatten`; here the pairs are halves.",
             (
-                pairs_rotary,
                 *slips(pairs_rotary, {"torch.stack": "torch.cat", ".flatten(-2)": ""}),
                 *slips(plain_rotary, {"torch.cat": "torch.stack", "dim=-1)": "dim=-1).flatten(-2)"}),
             ),
@@ -139,8 +143,12 @@ def rotary(x, positions, theta=10000.0):
             slips(
                 plain_rotary,
                 {"positions[:, None, :, None]": "torch.arange(x.shape[2])[:, None]"},
-                {"positions[:, None, :, None]": "positions[:1, None, :, None]"},
             ),
+        ),
+        Misconception(
+            "All rows get the positions of the first. With padding in front each row has its own: "
+            "`positions[:, None, :, None]`.",
+            slips(plain_rotary, {"positions[:, None, :, None]": "positions[:1, None, :, None]"}),
         ),
         Misconception(
             "The count begins with 1: position 0 must stay as it is.",

@@ -64,13 +64,14 @@ def corrupt_spans(tokens, missing, first_sentinel):
         Case("2 spans, of 2 and 1 tokens", lambda g: gaps(g, ".xx.x")),
         Case("1 span in the middle", lambda g: gaps(g, "..xxx..")),
         Case("spans at both ends", lambda g: gaps(g, "xx..x..xx", 200)),
+        Case("a span at the start", lambda g: gaps(g, "xx...x.")),
         Case("nothing is missing", lambda g: gaps(g, "....")),
         Case("everything is missing", lambda g: gaps(g, "xxx")),
         Case("5 spans", lambda g: gaps(g, ".x.xx..x.xxx.x.", 77)),
     ),
     misconceptions=(
         Misconception(
-            "Every missing token gets a sentinel of its own. One stands for a whole *span*: the model must also find out "
+            "Every missing token gets a sentinel. One stands for a whole *span*: the model must also find out "
             "how many tokens are missing.",
             slips(
                 plain_corrupt_spans,
@@ -150,6 +151,10 @@ def corrupt_spans(tokens, missing, first_sentinel):
             "A text that begins with a gap goes wrong: what comes before the first token is nothing, not the last token. "
             "`roll` wraps round.",
             slips(plain_corrupt_spans, {"first_sentinel, False": "first_sentinel, bool(missing[-1])"}),
+        ),
+        Misconception(
+            "A span at the very start gets no sentinel: no token comes before the first one, so a gap there begins a span.",
+            slips(plain_corrupt_spans, {"first_sentinel, False": "first_sentinel, True"}),
         ),
     ),
     hints=(

@@ -8,6 +8,8 @@ from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
 from fmlib.exercises.observe import Notes
 from fmlib.llm.generation.sampling import apply_temperature, top_k_filter
 
+PROBABILITIES = "the probabilities (softmax of what is returned)"
+
 
 def watch_probabilities(function, inputs) -> Notes:
     """What would be drawn: two sets of logits that give the same probabilities are equally right."""
@@ -28,12 +30,12 @@ def _look(function, inputs) -> tuple[Notes, Tensor | None]:
         isinstance(returned, Tensor) and returned.is_floating_point() and returned.layout == torch.strided
     )
     if not usable or not returned.ndim:
-        return {"the probabilities (softmax of what is returned)": returned}, None
+        return {PROBABILITIES: returned}, None
     return {
         "whether a logit is nan": Fact(
             bool(returned.isnan().any()), "what you return has nan in it", "what you return has no nan"
         ),
-        "the probabilities (softmax of what is returned)": returned.softmax(-1),
+        PROBABILITIES: returned.softmax(-1),
     }, returned
 
 
@@ -56,7 +58,7 @@ APPLY_TEMPERATURE = Exercise(
 `logits` is `[batch, vocab]`, `temperature` a positive number. Return new logits `[batch, vocab]` whose
 softmax is proportional to $p^{1/T}$, where $p$ is the softmax of `logits` and $T$ the temperature. The
 probabilities must be sharper below 1 and flatter above; leave `logits` itself as it is. The result has the
-dtype of `logits`, whichever float dtype that is.
+dtype of `logits`, float32 or float64.
 """,
     starter='''
 import torch
@@ -129,7 +131,7 @@ TOP_K_FILTER = Exercise(
 `logits` is `[batch, vocab]`, `k` a whole number of at least 1. Return `[batch, vocab]`: in each row the
 k largest logits as they are, and minus infinity for all others, so that those are never drawn. With `k`
 above the size of the vocabulary everything stays. No two logits of a row are equal. Leave `logits`
-itself as it is. The result has the dtype of `logits`, whichever float dtype that is.
+itself as it is. The result has the dtype of `logits`, float32 or float64.
 """,
     starter='''
 import torch

@@ -27,8 +27,8 @@ TOP_P_FILTER = Exercise(
 `logits` is `[batch, vocab]`, `p` a number in (0, 1]. In each row keep the *nucleus*: go through the tokens
 from the likeliest down, and stop with the one with which their probabilities together reach `p`; that one
 still belongs to it. Return `[batch, vocab]`, each logit in its own place, with minus infinity outside the
-nucleus. With `p = 1` everything stays. Leave `logits` itself as it is. The result has the dtype of `logits`,
-whichever float dtype that is.
+nucleus. With `p = 1` everything stays. No two logits of a row are equal. Leave `logits` itself as it is. The
+result has the dtype of `logits`, float32 or float64.
 """,
     starter='''
 import torch
@@ -65,6 +65,10 @@ def top_p_filter(logits, p):
                     "before >= p if": "before > p if",
                 },
             ),
+        ),
+        Misconception(
+            "p = 1 needs a line of its own: rounded sums reach 1 before the last token, and the unlikeliest are lost.",
+            slips(plain_top_p, {" if p < 1 else torch.zeros_like(before, dtype=torch.bool)": ""}),
         ),
         Misconception(
             "The likeliest token of all is dropped, whatever p is: shifting the marks by one place must not touch the "

@@ -54,8 +54,8 @@ REPETITION_PENALTY = Exercise(
 `logits` is `[batch, vocab]`, `tokens` is `[batch, length]`: what each row has so far. `penalty` is at
 least 1. Return logits `[batch, vocab]` in which every token that its row already has is less likely: a
 positive logit is divided by the penalty, a negative one multiplied by it. A token is penalized once,
-however often it is there. Leave `logits` itself as it is. The result has the dtype of `logits`, whichever
-float dtype that is.
+however often it is there. Leave `logits` itself as it is. The result has the dtype of `logits`, float32
+or float64.
 """,
     starter='''
 import torch
@@ -82,8 +82,8 @@ def repetition_penalty(logits, tokens, penalty):
             slips(plain_penalty, {"logits[i, token] *= penalty": "logits[i, token] /= penalty"}),
         ),
         Misconception(
-            "This is a reward: tokens that are there become likelier. Divide where the logit is positive, multiply "
-            "where it is negative.",
+            "Positive logits are multiplied: that is a reward, those tokens become likelier. Divide where the logit is "
+            "positive, multiply where it is negative.",
             slips(
                 plain_penalty,
                 {"logits[i, token] < 0": "logits[i, token] >= 0"},

@@ -9,8 +9,8 @@ NUCLEUS_SIZE = Prediction(
     question="On held-out plays, how many tokens does it take, on average, to hold 90 % of the probability of "
     "what comes next?",
     explanation="An average hides what matters here. Where a word is half written, one or two tokens are often enough; "
-    "where a new one begins, it may take hundreds. A fixed k is too wide in the first place and too narrow in the "
-    "second; top-p follows the model.",
+    "where a new one begins, it may take hundreds. A fixed k keeps many that hardly ever come in the first place, and cuts "
+    "off likely ones in the second; top-p follows the model.",
     close=0.25,
 )
 

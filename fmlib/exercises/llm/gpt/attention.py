@@ -111,6 +111,14 @@ def plain_attention(query, key, value, mask=None):
     return weights @ value
 
 
+def attention_by_exponentials(query, key, value, mask=None):
+    """The formula as it is written."""
+    weights = torch.exp(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5)
+    if mask is not None:
+        weights = weights * mask
+    return weights / weights.sum(dim=-1, keepdim=True) @ value
+
+
 def heads_of(generator, queries=4, keys=4, dim=3, value_dim=3, mask=None, dtype=torch.float32):
     """Query, key and value of two rows and three heads; a mask that lets every query look somewhere."""
     inputs = {
@@ -151,8 +159,9 @@ $$\operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{d}}\right) V$$
 
 with $d$ the `head_dim`. `mask`, if there is one, is bool and broadcasts to
 `[batch, heads, queries, keys]`: where it is False, a query gives the key no weight at all. Every query
-may look somewhere. `query`, `key` and `value` have one float dtype, whichever it is, and the result has it
-too. Write the formula; `F.scaled_dot_product_attention` would pass, and teach you nothing.
+may look somewhere. Scores may be large, above and below zero.
+`query`, `key` and `value` have one dtype, float32 or float64, and the result has it too.
+Write the formula; `F.scaled_dot_product_attention` would pass, and teach you nothing.
 """,
     starter='''
 import torch
@@ -249,6 +258,11 @@ def attention(query, key, value, mask=None):
                 {"logits.softmax(dim=-1)": "logits.exp()"},
                 {"logits.softmax(dim=-1)": "logits.sigmoid()"},
             ),
+        ),
+        Misconception(
+            "The exponential of a score far below zero is 0, and 0 / 0 is nan. A softmax does not change when a number is "
+            "taken off all scores of a row: subtract the largest first, or use `softmax`, which does.",
+            (attention_by_exponentials,),
         ),
         Misconception(
             "You return the weights, or gather keys. What a query takes with its weights are the *values*.",

@@ -131,20 +131,21 @@ MERGE_HEADS = Exercise(
 A GPT uses this function behind its attention. All shapes fit and the causal mask is right. Yet when
 you change the last token of a text, logits of *earlier* positions change. With one head the trouble is
 gone. Find out why, and mend the function. `x` is `[batch, heads, length, head_dim]`; the result is
-`[batch, length, heads * head_dim]` in the dtype of `x`, in which position t has what the heads gathered at position t, head
-0 first.
+`[batch, length, heads * head_dim]` in the dtype of `x` (float32 or float64), in which position t has what the heads
+gathered at position t, head 0 first.
 """,
     starter=MIXING_MERGE,
     reference=merge_heads,
     observe=watch(gradient=("x",)),
     cases=tuple(
-        Case(label, lambda g, shape=shape: {"x": torch.randn(*shape, generator=g)})
-        for label, shape in (
-            ("2 heads of 3 features, 4 positions", (2, 2, 4, 3)),
-            ("1 head", (2, 1, 3, 4)),
-            ("as many positions as heads", (1, 4, 4, 2)),
-            ("1 position", (3, 2, 1, 5)),
-            ("heads of 1 feature", (2, 3, 5, 1)),
+        Case(label, lambda g, shape=shape, dtype=dtype: {"x": torch.randn(*shape, generator=g, dtype=dtype)})
+        for label, shape, dtype in (
+            ("2 heads of 3 features, 4 positions", (2, 2, 4, 3), torch.float32),
+            ("1 head", (2, 1, 3, 4), torch.float32),
+            ("as many positions as heads", (1, 4, 4, 2), torch.float32),
+            ("1 position", (3, 2, 1, 5), torch.float32),
+            ("heads of 1 feature", (2, 3, 5, 1), torch.float32),
+            ("float64", (2, 3, 2, 2), torch.float64),
         )
     ),
     misconceptions=(

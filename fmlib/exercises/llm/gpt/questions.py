@@ -25,8 +25,8 @@ TRANSFORMER = Quiz(
                     "The softmax sees to that, whatever goes in.",
                 ),
                 Choice(
-                    "A sum of d products of unit variance has variance d: undivided, wide heads start with a softmax "
-                    "that picks one key and passes hardly any gradient.",
+                    "A sum of d products of unit variance has variance d: undivided, queries and keys of that size give "
+                    "wide heads a softmax that picks one key.",
                     "Divided by the root, the logits have variance 1 at every width.",
                     right=True,
                 ),
@@ -97,7 +97,7 @@ TRANSFORMER = Quiz(
             (
                 Choice(
                     "The stream from the embedding to the last norm is a plain sum: gradients pass through it unchanged.",
-                    "Norms stand in the branches only. That is why deep models train without a careful warm-up.",
+                    "Norms stand in the branches only.",
                     right=True,
                 ),
                 Choice(

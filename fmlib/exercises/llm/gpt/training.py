@@ -41,7 +41,7 @@ guesses that can be judged, as a scalar through which gradients flow:
 $$-\frac{1}{n} \sum_{b,\,t} \log \operatorname{softmax}(\text{logits}_{b,t})_{\text{tokens}_{b,t+1}}$$
 
 Tokens of -100 are no targets: they are left out of the sum and of $n$. `length` is at least 2. The result has
-the dtype of `logits`, whichever float dtype that is.
+the dtype of `logits`, float32 or float64.
 """,
     starter='''
 import torch
@@ -55,7 +55,7 @@ def next_token_loss(logits, tokens):
     reference=next_token_loss,
     observe=watch(gradient=("logits",)),
     cases=(
-        Case("2 texts of 5 tokens, vocabulary of 7", lambda g: text_and_logits(g, 2, 5, 7)),
+        Case("2 texts of 6 tokens, vocabulary of 7", lambda g: text_and_logits(g, 2, 6, 7)),
         Case("2 tokens, the fewest", lambda g: text_and_logits(g, 1, 2, 3)),
         Case("a good model", lambda g: text_and_logits(g, 3, 6, 5, sure=True)),
         Case(
@@ -201,7 +201,11 @@ def count_parameters(config):
         ),
         Misconception(
             "The biases are counted even where `config.bias` is False.",
-            slips(plain_count_parameters, {"int(config.bias)": "1"}),
+            slips(
+                plain_count_parameters,
+                {"int(config.bias)": "1"},
+                {"norm = dim + bias * dim": "norm = 2 * dim"},
+            ),
         ),
         Misconception(
             "The position embeddings are missing: a vector for each of the `max_length` positions.",

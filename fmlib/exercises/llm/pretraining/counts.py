@@ -10,6 +10,7 @@ def plain_discounted(counts, shorter, discount):
     total = counts.sum()
     if total == 0:
         return shorter
+    counts = counts.to(shorter.dtype)
     kept = (counts - discount).clamp(min=0) / total
     freed = discount * (counts > 0).sum() / total
     return kept + freed * shorter
@@ -25,18 +26,10 @@ def backing_off(counts, shorter, discount):
     return torch.where(counts > 0, kept, freed * shorter)
 
 
-def context(generator, counts, shorter=None):
-    counts = torch.tensor(counts)
-    if shorter is None:
-        shorter = torch.rand(len(counts), generator=generator) + 0.1
-        shorter = shorter / shorter.sum()
-    return counts, shorter
-
-
-def make(counts, discount):
+def make(counts, discount, dtype=torch.float32):
     def case(generator):
-        seen, shorter = context(generator, counts)
-        return {"counts": seen, "shorter": shorter, "discount": discount}
+        shorter = torch.rand(len(counts), generator=generator, dtype=dtype) + 0.1
+        return {"counts": torch.tensor(counts), "shorter": shorter / shorter.sum(), "discount": discount}
 
     return case
 
@@ -55,8 +48,8 @@ together is shared out as the context that is one token shorter expects it, `sho
 
 $$p(w) = \frac{\max(c_w - d,\, 0)}{\sum_v c_v} + \frac{d \cdot n}{\sum_v c_v} \; \text{shorter}(w)$$
 
-with $n$ the number of *different* tokens that followed. Return `[vocab]` in the dtype of `shorter`; it sums to 1. After a
-context that was never seen (all counts 0), only `shorter` is left.
+with $n$ the number of *different* tokens that followed. Return `[vocab]` in the dtype of `shorter`, float32 or float64; it
+sums to 1. After a context that was never seen (all counts 0), only `shorter` is left.
 """,
     starter='''
 import torch
@@ -73,13 +66,18 @@ def discounted_probabilities(counts, shorter, discount):
         Case("all tokens seen", make([5, 2, 7, 1, 1], 0.9)),
         Case("discount 1", make([1, 0, 0, 6, 1, 0], 1.0)),
         Case("only one token ever followed", make([0, 0, 9, 0], 0.3)),
+        Case("float64", make([2, 0, 5], 0.6, torch.float64)),
     ),
     misconceptions=(
         Misconception(
             "A context that was never seen gives no probabilities: 0 / 0. Where the counts' sum is 0, return `shorter`.",
+            slips(plain_discounted, {"    if total == 0:\n        return shorter\n": ""}),
+        ),
+        Misconception(
+            "After a context that was never seen only the shorter one is left: return `shorter` there, not equal shares and "
+            "not zeros.",
             slips(
                 plain_discounted,
-                {"    if total == 0:\n        return shorter\n": ""},
                 {
                     "    if total == 0:\n        return shorter\n": "",
                     "counts.sum()": "counts.sum().clamp(min=1)",

@@ -18,7 +18,8 @@ PRETRAINING = Quiz(
     title="Quiz: pretraining",
     questions=(
         Question(
-            "Model A has a loss of 3.0 nats per token with 1,000 tokens, model B 3.3 with 50,000. Which is better?",
+            "Model A has a loss of 3.0 nats per token with a vocabulary of 1,000 tokens, model B 3.3 with one of "
+            "50,000. Which is better?",
             (
                 Choice("A: its loss is lower.", "Of smaller tokens. Each of B's stands for more text."),
                 Choice(
@@ -45,16 +46,17 @@ PRETRAINING = Quiz(
             ),
         ),
         Question(
-            "The gradient's norm is usually 0.4. At one step it is 80, and you clip at 1. What does the step do?",
+            "The gradient's norm is usually 0.4. At one step it is 80, and you clip at 1. What does clipping do to "
+            "this gradient?",
             (
-                Choice("Nothing: it is skipped.", "It is shortened, not skipped."),
+                Choice("It drops it: the step is skipped.", "It is shortened, not skipped."),
                 Choice(
-                    "It goes in the gradient's direction with a norm of 1.",
-                    "All parts are scaled by the same factor, here 1/80. The direction stays.",
+                    "It scales it down to a norm of 1; its direction stays.",
+                    "All parts are multiplied by the same factor, here 1/80.",
                     right=True,
                 ),
                 Choice(
-                    "Every number of the gradient is cut to lie between -1 and 1.",
+                    "It cuts every number of it to lie between -1 and 1.",
                     "That is clipping by value, which bends the direction. By norm is what is usual.",
                 ),
             ),

@@ -27,11 +27,12 @@ def inputs_and_targets(tokens, starts, length):
 '''
 
 
-def text_and_starts(generator, size, batch, length, last=False):
+def text_and_starts(generator, size, batch, length, last=False, dtype=torch.long):
     starts = torch.randint(0, size - length, (batch,), generator=generator)
     if last:
         starts[-1] = size - length - 1
-    return {"tokens": torch.randint(0, 50, (size,), generator=generator), "starts": starts, "length": length}
+    tokens = torch.randint(0, 50, (size,), generator=generator).to(dtype)
+    return {"tokens": tokens, "starts": starts, "length": length}
 
 
 INPUTS_AND_TARGETS = Exercise(
@@ -48,7 +49,7 @@ zero in a few hundred steps, on held-out text as well. But asked to write, the m
 bug.
 
 The model must read exactly `length` tokens from each start on and answer `length` questions. Return `(inputs, targets)`,
-both `[batch, length]` and of the dtype of `tokens`. Behind every piece the text has at least one more token.
+both `[batch, length]` and of the dtype of `tokens`, int64 or int32. Behind every piece the text has at least one more token.
 """,
     starter=UNSHIFTED,
     reference=inputs_and_targets,
@@ -58,6 +59,7 @@ both `[batch, length]` and of the dtype of `tokens`. Behind every piece the text
         Case("a piece at the very end", lambda g: text_and_starts(g, 20, 3, 6, last=True)),
         Case("pieces of one token", lambda g: text_and_starts(g, 10, 2, 1)),
         Case("one piece, the whole text", lambda g: text_and_starts(g, 9, 1, 8, last=True)),
+        Case("int32", lambda g: text_and_starts(g, 12, 2, 3, dtype=torch.int32)),
     ),
     misconceptions=(
         Misconception(

@@ -105,6 +105,7 @@ learned earlier has the lower id. `bpe.merge_pair(ids, pair, new_id)` merges a p
         encode_case("a word with a pair twice", b"hehen", learned(PLAY)),
         encode_case("abcd", b"abcd", BY_HAND),
         encode_case("abcababd", b"abcababd", BY_HAND),
+        encode_case("abcbc", b"abcbc", BY_HAND),
         encode_case("aaa", b"aaa", {(97, 97): 256}),
         encode_case("aaaaaaa", b"aaaaaaa", {(97, 97): 256, (256, 256): 257}),
         encode_case("ranks in another order", b"abcababd", dict(reversed(BY_HAND.items()))),
@@ -152,6 +153,7 @@ learned earlier has the lower id. `bpe.merge_pair(ids, pair, new_id)` merges a p
             slips(
                 plain_bpe_encode,
                 {"lambda pair: ranks[pair]": "lambda pair: (-pairs.count(pair), ranks[pair])"},
+                {"min(pairs, key=lambda pair: ranks[pair])": "max(pairs, key=pairs.count)"},
             ),
         ),
     ),

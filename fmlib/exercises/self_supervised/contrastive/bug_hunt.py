@@ -192,8 +192,8 @@ of a run must not.
             ),
         ),
         Misconception(
-            "The two views differ now, but every step sees the same ones: their random numbers "
-            "start anew from the seed each time. Draw from `generator`, which goes on from step "
+            "The two views differ now, but at least one of them is the same at every step: its random numbers "
+            "start anew from the seed each time. Draw both from `generator`, which goes on from step "
             "to step and still repeats when the run is repeated.",
             slips(
                 contrastive_step,
@@ -202,6 +202,10 @@ of a run must not.
                     "view2 = augment(pictures, generator)": "view2 = augment(pictures, generator.manual_seed(1))",
                 },
                 {"view1 =": "generator.manual_seed(0)\n    view1 ="},
+                {
+                    "view2 = augment(pictures, generator)": "view2 = augment(pictures, "
+                    "torch.Generator().manual_seed(generator.initial_seed()))",
+                },
             ),
         ),
         Misconception(

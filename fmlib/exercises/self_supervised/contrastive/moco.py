@@ -38,7 +38,7 @@ INFO_NCE = Exercise(
 earlier batches; all of any length. Each query must pick its own key among that key and everything in
 the queue: `1 + size` candidates, scored by cosine similarity divided by `temperature`. Return the mean
 cross-entropy as a scalar. A gradient reaches `query` only: the key encoder learns by the momentum
-update, and the queue is the past. All three inputs have one float dtype, whichever it is, and the
+update, and the queue is the past. All three inputs have one dtype, float32 or float64, and the
 result has it too.
 """,
     starter='''
@@ -73,7 +73,11 @@ def info_nce(query, keys, queue, temperature=0.2):
         Misconception(
             "The keys get a gradient. In MoCo only the queries learn from the loss; the key "
             "encoder follows by momentum. Detach the keys, or its weights are pulled twice.",
-            slips(plain_info_nce, {"keys.detach()": "keys"}),
+            slips(
+                plain_info_nce,
+                {"keys.detach()": "keys"},
+                {"keys.detach()": "keys", "queue.detach()": "queue"},
+            ),
         ),
         Misconception(
             "The queue gets a gradient. Its rows come from earlier steps, whose graphs are gone: detach it.",

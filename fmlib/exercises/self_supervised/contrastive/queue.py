@@ -30,8 +30,8 @@ ENQUEUE = Exercise(
 MoCo's queue is a ring: `queue` is `[size, dim]`, `start` the row of its oldest key. Write the new
 `keys`, `[batch, dim]`, over the oldest ones, from row `start` on; after the last row comes row 0.
 Return the new queue and the row where the next batch goes. Leave the caller's queue alone, and store
-the keys without their gradient. `batch` is at most `size`. The new queue has the dtype of the old one,
-whichever it is, and shares no memory with what came in.
+the keys without their gradient. `batch` is at most `size`. `queue` and `keys` have one dtype, float32 or
+float64; the new queue has it, too, and shares no memory with what came in.
 """,
     starter='''
 import torch

@@ -130,7 +130,7 @@ $$\ell_i = -\log \frac{\exp(s_{i,p(i)} / \tau)}{\sum_{k \ne i} \exp(s_{i,k} / \t
 
 where $s_{i,k}$ is the cosine similarity of rows $i$ and $k$, $p(i)$ the partner of $i$, and $\tau$ the
 temperature. Return the mean of $\ell_i$ as a scalar tensor of the dtype of `z1`, through which gradients
-flow. `z1` and `z2` have one float dtype, whichever it is.
+flow. `z1` and `z2` have one dtype, float32 or float64.
 """,
     starter='''
 import torch
@@ -282,6 +282,6 @@ def nt_xent(z1, z2, temperature=0.5):
         "`F.cross_entropy(similarities / temperature, target)` does the logarithm, the sum "
         "and the mean.",
         "`similarities.fill_diagonal_(float('-inf'))` takes each row out of its own softmax. "
-        "The target is what `positive_indices(batch)` gives.",
+        "The target of row i is the row of its partner: `positive_indices` of the exercise before, also in the library.",
     ),
 )
