@@ -1,25 +1,7 @@
-"""Lessons and commands on a device that tensors must be moved to: what a GPU would refuse fails here, too."""
-
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
+"""Commands on a device that tensors must be moved to: what a GPU would refuse fails here, too."""
 
 import pytest
-
-HERE = Path(__file__).parent
-LESSONS = sorted((HERE.parent / "notebooks").glob("*/[0-9]*.ipynb"))
-WITHOUT_TRAINING = {"01_tokens", "04_generation"}  # these have nothing to put on the device
-START = "import torch, pretend_device; there = pretend_device.install()\n"
-
-
-def python(*arguments, folder=None):
-    """(exit status, what was said) of another Python, since the device stays for the rest of a process."""
-    environment = os.environ | {"PYTHONPATH": str(HERE), "FMLIB_SCALE": "smoke", "MPLBACKEND": "agg"}
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
-    return done.returncode, (done.stdout + done.stderr)[-4000:]
+from on_another_device import START, python
 
 
 @pytest.mark.parametrize(
@@ -66,15 +48,6 @@ generate(model.to(there), torch.zeros(1, 3).long().to(there), 2)
     status, said = python("-c", START + code)
     assert status == 1
     assert "ValueError: logits have nan or nothing finite at the top of row 0" in said
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
-def test_a_lesson_runs_with_its_training_on_another_device(lesson):
-    status, said = python(HERE / "pretend_device.py", lesson)
-    assert status == 0, said
-    operations = int(re.search(r"^(\d+) operations$", said, re.MULTILINE)[1])
-    assert (operations > 1000) == (lesson.stem not in WITHOUT_TRAINING)
 
 
 @pytest.mark.slow

@@ -1,0 +1,65 @@
+"""How a test looks at a page: windows, what a page does, waiting for it."""
+
+from dataclasses import dataclass, field
+
+PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+TALLEST_SHIFT = 0.1  # of the layout while a page loads; what Lighthouse calls good
+READY = "async () => { if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise; }"
+SHOWN = "async () => { await document.fonts.ready; await new Promise((done) => setTimeout(done, 300)); }"
+SCROLL = """async () => {
+  const step = innerHeight;
+  for (let y = 0; y < document.documentElement.scrollHeight; y += step) {
+    scrollTo({ top: y, behavior: "instant" });
+    // A page that the browser takes for hidden gets no frames: do not wait for one for ever.
+    await new Promise((done) => { requestAnimationFrame(() => setTimeout(done, 20)); setTimeout(done, 500); });
+  }
+  scrollTo({ top: 0, behavior: "instant" });
+}"""
+LONGEST = 60  # seconds that a script on a page may take
+
+
+@dataclass
+class Visit:
+    """What one page did."""
+
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    formulas: int = 0
+    unset: list[str] = field(default_factory=list)
+    axe_light: list[tuple] = field(default_factory=list)
+    axe_dark: list[tuple] = field(default_factory=list)
+    wide: str | None = None
+    shift: float = 0.0
+
+
+def watch(page, visit: Visit) -> None:
+    """Collect what the page asks for and complains about."""
+    page.on("request", lambda request: visit.requests.append(request.url))
+    page.on("console", lambda message: visit.errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: visit.errors.append(str(error)))
+    page.on(
+        "response",
+        lambda answer: visit.errors.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
+    )
+
+
+def settle(page, script: str, argument=None):
+    """What an async function on the page returns; an error, not a test that hangs, where it never does."""
+    return page.evaluate(
+        f"""(argument) => Promise.race([
+          ({script})(argument),
+          new Promise((_, fail) => setTimeout(() => fail(new Error("not done in {LONGEST} s")), {1000 * LONGEST})),
+        ])""",
+        argument,
+    )
+
+
+def themed(chromium, theme: str, size: dict):
+    """A browser window that prefers one of the two themes."""
+    context = chromium.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
+    context.add_init_script(f"localStorage.mode = localStorage.theme = '{theme}'")
+    context.add_init_script(
+        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach("
+        "(e) => { if (!e.hadRecentInput) window.shift += e.value; })).observe({ type: 'layout-shift', buffered: true })"
+    )
+    return context
