@@ -1,5 +1,7 @@
 """How a test looks at a page: windows, what a page does, waiting for it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
@@ -63,3 +65,15 @@ def themed(chromium, theme: str, size: dict):
         "(e) => { if (!e.hadRecentInput) window.shift += e.value; })).observe({ type: 'layout-shift', buffered: true })"
     )
     return context
+
+
+@contextmanager
+def opened(chromium, address: str) -> Iterator:
+    """A loaded page in a light window of its own, which is closed afterwards."""
+    context = themed(chromium, "light", DESKTOP)
+    try:
+        page = context.new_page()
+        page.goto(address, wait_until="load")
+        yield page
+    finally:
+        context.close()

@@ -1,7 +1,7 @@
 """How pages come and what a reader does with them; apart from the visits to all pages, so that both can run at once."""
 
 import pytest
-from browsing import DESKTOP, PHONE, READY, SCROLL, SHOWN, TALLEST_SHIFT, Visit, settle, themed, watch
+from browsing import DESKTOP, PHONE, READY, SCROLL, SHOWN, TALLEST_SHIFT, Visit, opened, settle, themed, watch
 from site_files import page_names
 
 pytestmark = pytest.mark.browser
@@ -103,37 +103,28 @@ def test_sliders_without_a_kernel_work_from_the_keyboard(chromium, base):
 
 
 def test_the_search_finds_a_word_and_leads_to_it(chromium, base):
-    context = themed(chromium, "light", DESKTOP)
-    page = context.new_page()
-    page.goto(f"{base}search.html?q=temperature", wait_until="load")
-    results = page.locator("#search-results li a")
-    results.first.wait_for(timeout=20_000)
-    assert results.count() > 1
-    results.first.click()
-    page.wait_for_load_state("load")
-    assert "temperature" in page.locator("article").inner_text().lower()
-    context.close()
+    with opened(chromium, f"{base}search.html?q=temperature") as page:
+        results = page.locator("#search-results li a")
+        results.first.wait_for(timeout=20_000)
+        assert results.count() > 1
+        results.first.click()
+        page.wait_for_load_state("load")
+        assert "temperature" in page.locator("article").inner_text().lower()
 
 
 def test_the_search_opens_from_the_keyboard_on_any_page(chromium, base):
-    context = themed(chromium, "light", DESKTOP)
-    page = context.new_page()
-    page.goto(f"{base}book/glossary.html", wait_until="load")
-    page.keyboard.press("Control+k")
-    page.locator("#pst-search-dialog input[type=search]").wait_for(state="visible")
-    page.keyboard.type("queue")
-    page.keyboard.press("Enter")
-    page.locator("#search-results li a").first.wait_for(timeout=20_000)
-    context.close()
+    with opened(chromium, f"{base}book/glossary.html") as page:
+        page.keyboard.press("Control+k")
+        page.locator("#pst-search-dialog input[type=search]").wait_for(state="visible")
+        page.keyboard.type("queue")
+        page.keyboard.press("Enter")
+        page.locator("#search-results li a").first.wait_for(timeout=20_000)
 
 
 def test_the_first_tab_leads_past_the_navigation(chromium, base):
-    context = themed(chromium, "light", DESKTOP)
-    page = context.new_page()
-    page.goto(f"{base}book/glossary.html", wait_until="load")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
-    context.close()
+    with opened(chromium, f"{base}book/glossary.html") as page:
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
 
 
 def test_the_color_button_changes_the_page(chromium, base):

@@ -98,7 +98,7 @@ def spans_of_one(tokens, missing, first_sentinel):
         ("repeat_heads", heads_by_tiling, "0, 1, 0, 1"),
         ("repeat_heads", heads_by_viewing, "Positions are mixed"),
         ("hide_tokens", blanks_only, "Every chosen token becomes"),
-        ("hide_tokens", blanks_judged_where_masked, "Not all chosen tokens are targets"),
+        ("hide_tokens", blanks_judged_where_masked, "Some of the chosen tokens are no targets"),
         ("corrupt_spans", spans_without_an_end, "last sentinel is missing"),
         ("corrupt_spans", spans_of_one, "Every missing token gets a sentinel"),
     ],

@@ -77,7 +77,7 @@ def hide_tokens(tokens, chosen, draws, others, mask_token):
             ),
         ),
         Misconception(
-            "Not all chosen tokens are targets. All of them are: also those that were replaced, and those that "
+            "Some of the chosen tokens are no targets. All of them must be: also those that were replaced, and those that "
             "stayed, or the model would learn that a token that it can see is never asked for.",
             slips(
                 plain_hide_tokens,

@@ -111,14 +111,6 @@ def plain_attention(query, key, value, mask=None):
     return weights @ value
 
 
-def attention_by_exponentials(query, key, value, mask=None):
-    """The formula as it is written."""
-    weights = torch.exp(query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5)
-    if mask is not None:
-        weights = weights * mask
-    return weights / weights.sum(dim=-1, keepdim=True) @ value
-
-
 def heads_of(generator, queries=4, keys=4, dim=3, value_dim=3, mask=None, dtype=torch.float32):
     """Query, key and value of two rows and three heads; a mask that lets every query look somewhere."""
     inputs = {
@@ -262,7 +254,10 @@ def attention(query, key, value, mask=None):
         Misconception(
             "The exponential of a score far below zero is 0, and 0 / 0 is nan. A softmax does not change when a number is "
             "taken off all scores of a row: subtract the largest first, or use `softmax`, which does.",
-            (attention_by_exponentials,),
+            slips(
+                plain_attention,
+                {"logits.softmax(dim=-1)": "logits.exp() / logits.exp().sum(dim=-1, keepdim=True)"},
+            ),
         ),
         Misconception(
             "You return the weights, or gather keys. What a query takes with its weights are the *values*.",

@@ -110,6 +110,11 @@ def plain_merge_heads(x):
     return x.reshape(batch, length, heads * head_dim)
 
 
+def gathered(generator, *shape, dtype=torch.float32):
+    """What heads gathered, [batch, heads, length, head_dim]."""
+    return {"x": torch.randn(*shape, generator=generator, dtype=dtype)}
+
+
 MIXING_MERGE = '''
 import torch
 
@@ -137,16 +142,13 @@ gathered at position t, head 0 first.
     starter=MIXING_MERGE,
     reference=merge_heads,
     observe=watch(gradient=("x",)),
-    cases=tuple(
-        Case(label, lambda g, shape=shape, dtype=dtype: {"x": torch.randn(*shape, generator=g, dtype=dtype)})
-        for label, shape, dtype in (
-            ("2 heads of 3 features, 4 positions", (2, 2, 4, 3), torch.float32),
-            ("1 head", (2, 1, 3, 4), torch.float32),
-            ("as many positions as heads", (1, 4, 4, 2), torch.float32),
-            ("1 position", (3, 2, 1, 5), torch.float32),
-            ("heads of 1 feature", (2, 3, 5, 1), torch.float32),
-            ("float64", (2, 3, 2, 2), torch.float64),
-        )
+    cases=(
+        Case("2 heads of 3 features, 4 positions", lambda g: gathered(g, 2, 2, 4, 3)),
+        Case("1 head", lambda g: gathered(g, 2, 1, 3, 4)),
+        Case("as many positions as heads", lambda g: gathered(g, 1, 4, 4, 2)),
+        Case("1 position", lambda g: gathered(g, 3, 2, 1, 5)),
+        Case("heads of 1 feature", lambda g: gathered(g, 2, 3, 5, 1)),
+        Case("float64", lambda g: gathered(g, 2, 3, 2, 2, dtype=torch.float64)),
     ),
     misconceptions=(
         Misconception(
