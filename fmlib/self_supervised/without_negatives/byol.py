@@ -1,0 +1,146 @@
+"""BYOL: predict what a slow copy of yourself says about another view. No negatives, and yet no collapse.
+
+Source: Grill et al. 2020, "Bootstrap Your Own Latent: A New Approach to Self-Supervised Learning".
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from fmlib.checks import check_number, check_sizes, check_whole
+from fmlib.self_supervised.contrastive.simclr import ProjectionHead, check_pairs, find_feature_dim, unit_rows
+from fmlib.training.ema import frozen_copy, momentum_update
+
+__all__ = ["BYOL", "BYOLConfig", "momentum_at", "momentum_update", "prediction_loss"]
+
+
+def prediction_loss(
+    prediction: Float[Tensor, "batch dim"], target: Float[Tensor, "batch dim"]
+) -> Float[Tensor, ""]:
+    """How far predictions are from their targets, on the unit sphere: 2 - 2 · cosine, the squared distance.
+
+    Args:
+        prediction: any scale (normalized here); the only input that takes a gradient.
+        target: row i is what prediction i should be.
+
+    Returns:
+        The mean over the batch, in float32 at least: 0 (equal) to 4 (opposite).
+
+    Raises:
+        TypeError: not floating-point tensors.
+        ValueError: shapes that differ.
+
+    Source: Grill et al. 2020, eq. 2.
+    """
+    check_pairs(prediction, target, "prediction", "target")
+    cosine = (unit_rows(prediction) * unit_rows(target.detach())).sum(dim=1)
+    return (2 - 2 * cosine).mean()
+
+
+def momentum_at(step: int, steps: int, base: float) -> float:
+    """The target's momentum: it rises from `base` to 1 along half a cosine, so that the target comes to rest.
+
+    Args:
+        step: how many are done, 0 to steps.
+        steps: of the whole run.
+        base: where it starts.
+
+    Raises:
+        ValueError: a step outside the run, or a base outside [0, 1].
+
+    Source: Grill et al. 2020, section 3.3.
+    """
+    check_whole("steps", steps)
+    check_whole("step", step, least=0, most=steps)
+    check_number("base", base, least=0, most=1)
+    return 1 - (1 - base) * (math.cos(math.pi * step / steps) + 1) / 2
+
+
+@dataclass(frozen=True)
+class BYOLConfig:
+    """What BYOL adds to an encoder.
+
+    Args:
+        hidden_dim, output_dim: sizes of projector and predictor.
+        momentum: of the target at the start.
+        steps: of the whole run; the momentum has risen to 1 at its end.
+
+    Raises:
+        ValueError: sizes that are no positive whole numbers, or a momentum outside [0, 1].
+    """
+
+    hidden_dim: int = 256
+    output_dim: int = 64
+    momentum: float = 0.99
+    steps: int = 1000
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "hidden_dim", "output_dim", "steps")
+        check_number("momentum", self.momentum, least=0, most=1)
+
+    @classmethod
+    def tiny(cls) -> "BYOLConfig":
+        """For tests: seconds."""
+        return cls(hidden_dim=16, output_dim=8, steps=10)
+
+    @classmethod
+    def paper(cls) -> "BYOLConfig":
+        """For a ResNet-50, 1,000 epochs of ImageNet in batches of 4,096 (Grill et al. 2020, section 3.3)."""
+        return cls(hidden_dim=4096, output_dim=256, momentum=0.996, steps=312_500)
+
+
+class BYOL(nn.Module):
+    """An online network that predicts, and a target network that follows it slowly.
+
+    Args:
+        encoder: any module from pictures [batch, ...] to features [batch, feature_dim].
+        feature_dim: how many features; read from `encoder.feature_dim` when not given.
+        config: sizes, momentum, steps.
+    """
+
+    done: Tensor
+
+    def __init__(
+        self, encoder: nn.Module, feature_dim: int | None = None, config: BYOLConfig | None = None
+    ) -> None:
+        super().__init__()
+        self.config = config = config or BYOLConfig()
+        self.encoder = encoder
+        self.projector = ProjectionHead(
+            find_feature_dim(encoder, feature_dim), config.hidden_dim, config.output_dim
+        )
+        self.predictor = ProjectionHead(config.output_dim, config.hidden_dim, config.output_dim)
+        self.target_encoder = frozen_copy(self.encoder)
+        self.target_projector = frozen_copy(self.projector)  # the predictor has no copy: only the online side predicts
+        self.register_buffer("done", torch.tensor(0))
+
+    def forward(
+        self, view1: Float[Tensor, "batch *picture"], view2: Float[Tensor, "batch *picture"]
+    ) -> tuple[Float[Tensor, "2*batch dim"], Float[Tensor, "2*batch dim"]]:
+        """Predictions from both views, and for each the target from the other view, without gradient.
+
+        Returns:
+            Two tensors [2·batch, output_dim]; row i of one belongs to row i of the other.
+
+        Raises:
+            ValueError: the views differ in shape.
+        """
+        if view1.shape != view2.shape:
+            raise ValueError(
+                f"views have shapes {tuple(view1.shape)} and {tuple(view2.shape)}: expected equal"
+            )
+        predictions = self.predictor(self.projector(self.encoder(torch.cat((view1, view2)))))
+        with torch.no_grad():
+            targets = self.target_projector(self.target_encoder(torch.cat((view2, view1))))  # the other view
+        return predictions, targets
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """After an optimizer step: the target follows."""
+        momentum = momentum_at(min(int(self.done), self.config.steps), self.config.steps, self.config.momentum)
+        momentum_update(self.target_encoder, self.encoder, momentum)
+        momentum_update(self.target_projector, self.projector, momentum)
+        self.done += 1
