@@ -1,0 +1,74 @@
+"""The methods beside each other: one encoder, the same views, batches and steps, and the same probe."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from fmlib import scale
+from fmlib.data import load_fashion_mnist
+from fmlib.self_supervised.contrastive.label_efficiency import probes
+from fmlib.self_supervised.contrastive.training import Recipe, make_encoder, train_simclr
+from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
+from fmlib.self_supervised.without_negatives.training import (
+    train_barlow_twins,
+    train_byol,
+    train_dino,
+    train_vicreg,
+)
+
+COUNTS = (100, 1000)  # labels
+
+
+def train_dino_on_two_views(images: Tensor, recipe: Recipe, seed: int = 0, **options: Any) -> tuple[Any, Any]:
+    """DINO with the two views per picture that all other methods get, and no small ones."""
+    crops = MultiCrop(recipe.augment, small=0, least=recipe.augment.crop, border=recipe.augment.crop)
+    return train_dino(images, recipe, seed, crops=crops, **options)
+
+
+METHODS: dict[str, Callable] = {
+    "SimCLR": train_simclr,
+    "BYOL": train_byol,
+    "Barlow Twins": train_barlow_twins,
+    "VICReg": train_vicreg,
+    "DINO": train_dino_on_two_views,
+}
+BASELINES: dict[str, Callable[[int], nn.Module]] = {
+    "raw pixels": lambda seed: nn.Flatten(),
+    "random weights": partial(make_encoder, 1),
+}
+
+
+def equal_recipe() -> Recipe:
+    """The budget that each method gets here, at the scale in force."""
+    return Recipe(
+        steps=scale.pick(smoke=2, cpu=150, gpu=1000), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
+    )
+
+
+def method_probes(name: str, recipe: Recipe, seed: int = 0, **options: Any) -> dict[int, float]:
+    """Train one method, or take what needs no training, and probe its features.
+
+    Args:
+        name: of `METHODS` or `BASELINES`.
+        recipe: the numbers of the run.
+        seed: of weights, batches, views, and of the draw of the labeled pictures.
+        **options: passed to `fit`.
+
+    Returns:
+        Labels -> per cent of the test pictures that a linear probe on frozen features gets right.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name in BASELINES:
+        return probes(BASELINES[name](seed), seed, _counts())
+    if name not in METHODS:
+        raise ValueError(f"there is no {name!r}: expected one of {', '.join([*METHODS, *BASELINES])}")
+    model, _ = METHODS[name](load_fashion_mnist("train").images, recipe, seed, **options)
+    return probes(model.encoder, seed, _counts())
+
+
+def _counts() -> tuple[int, ...]:
+    return scale.pick(smoke=COUNTS[:1], cpu=COUNTS, gpu=COUNTS)
