@@ -1,5 +1,6 @@
 """Collapse made visible: BYOL and DINO with one part taken out, put together from the parts of the whole ones."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from fmlib import scale
 from fmlib.data import load_fashion_mnist
-from fmlib.evaluate import embed, evaluating
+from fmlib.evaluate import evaluating
 from fmlib.self_supervised.contrastive.ablations import validation_draws
 from fmlib.self_supervised.contrastive.training import Recipe, make_encoder, two_views
 from fmlib.self_supervised.without_negatives.byol import BYOL, BYOLConfig, prediction_loss
@@ -98,14 +99,18 @@ def byol_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     """
     if row not in BYOL_ROWS:
         raise ValueError(f"there is no row {row!r}: expected one of {', '.join(BYOL_ROWS)}")
-    images, held_out = load_fashion_mnist("train").images, load_fashion_mnist("validation").images[:500]
+    images = load_fashion_mnist("train").images
+    held_out = load_fashion_mnist("validation").images[:500].float() / 255
     encoder = make_encoder(images.shape[1], seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = BYOL(encoder, config=BYOLConfig(steps=recipe.steps))
 
     def watch(model: BYOL) -> dict[str, float]:
-        z = embed(nn.Sequential(model.encoder, model.projector), held_out)
+        # As in training, batch norm takes the batch's own statistics; in a copy, so that the run is not changed by watching.
+        seen = copy.deepcopy(nn.Sequential(model.encoder, model.projector)).train()
+        with torch.no_grad():
+            z = seen(held_out.to(model.done.device))
         return {"spread": spread(z).item(), "directions": effective_rank(z).item()}
 
     measured = {name: {0: number} for name, number in watch(model).items()}
@@ -163,14 +168,22 @@ def dino_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     return Watched(model, history.loss, history.measured)
 
 
-def probe_of(run: Watched) -> float:
+def mean_accuracy(encoder: nn.Module) -> float:
     """Per cent of the validation pictures that a probe with 100 labels gets right; the mean of five draws of them."""
-    draws = validation_draws(run.model.encoder)
+    draws = validation_draws(encoder)
     return sum(draws) / len(draws)
 
 
-def watched_recipe() -> Recipe:
-    """The short run of the collapse experiments, at the scale in force."""
+def winning_prototypes(model: DINO, count: int = 1000) -> int:
+    """How many prototypes are the teacher's first choice for at least one of so many validation pictures."""
+    pictures = load_fashion_mnist("validation").images[:count].float() / 255
+    with torch.no_grad(), evaluating(model):
+        logits = model.teacher_head(model.teacher_encoder(pictures.to(model.center.device)))
+    return len((logits - model.center).argmax(dim=1).unique())
+
+
+def teacher_recipe() -> Recipe:
+    """The short runs that watch DINO's teacher, at the scale in force."""
     return Recipe(
-        steps=scale.pick(smoke=2, cpu=150, gpu=400), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
+        steps=scale.pick(smoke=2, cpu=100, gpu=400), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
     )

@@ -47,6 +47,15 @@ def equal_recipe() -> Recipe:
     )
 
 
+def vit_recipe() -> Recipe:
+    """The run of the vision transformer, at the scale in force."""
+    return Recipe(
+        steps=scale.pick(smoke=2, cpu=200, gpu=3000),
+        batch_size=scale.pick(smoke=16, cpu=64, gpu=512),
+        rate=2e-3,
+    )
+
+
 def method_probes(name: str, recipe: Recipe, seed: int = 0, **options: Any) -> dict[int, float]:
     """Train one method, or take what needs no training, and probe its features.
 
@@ -63,12 +72,18 @@ def method_probes(name: str, recipe: Recipe, seed: int = 0, **options: Any) -> d
         ValueError: an unknown name.
     """
     if name in BASELINES:
-        return probes(BASELINES[name](seed), seed, _counts())
+        return encoder_probes(BASELINES[name](seed), seed)
     if name not in METHODS:
         raise ValueError(f"there is no {name!r}: expected one of {', '.join([*METHODS, *BASELINES])}")
     model, _ = METHODS[name](load_fashion_mnist("train").images, recipe, seed, **options)
-    return probes(model.encoder, seed, _counts())
+    return encoder_probes(model.encoder, seed)
 
 
-def _counts() -> tuple[int, ...]:
-    return scale.pick(smoke=COUNTS[:1], cpu=COUNTS, gpu=COUNTS)
+def encoder_probes(encoder: nn.Module, seed: int = 0) -> dict[int, float]:
+    """Labels -> per cent of the test pictures that a linear probe on an encoder's features gets right.
+
+    Args:
+        encoder: pictures -> features.
+        seed: of the draw of the labeled pictures.
+    """
+    return probes(encoder, seed, scale.pick(smoke=COUNTS[:1], cpu=COUNTS, gpu=COUNTS))

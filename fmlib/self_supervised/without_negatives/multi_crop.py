@@ -11,7 +11,8 @@ from fmlib.augment import Augmentation, check_pictures, random_resized_crop
 from fmlib.checks import check_number, check_whole
 from fmlib.self_supervised.contrastive.training import FULL
 
-Views = list[Float[Tensor, "batch channels height width"]]
+Large = list[Float[Tensor, "batch channels height width"]]
+Small = list[Float[Tensor, "batch channels small_size small_size"]]
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class MultiCrop:
     Raises:
         ValueError: no large view, shares out of order, or sizes that are no whole numbers.
 
-    Source: Caron et al. 2020, "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", section 3.2; the
-    border is 0.4 in Caron et al. 2021 with a vision transformer (appendix E).
+    Source: Caron et al. 2020, "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", section 3.2;
+    the border is 0.4 in Caron et al. 2021 with a vision transformer (appendix E).
     """
 
     augment: Augmentation = field(default_factory=lambda: FULL)
@@ -48,7 +49,7 @@ class MultiCrop:
 
     def __call__(
         self, images: Float[Tensor, "batch channels height width"], generator: torch.Generator | None = None
-    ) -> tuple[Views, Views]:
+    ) -> tuple[Large, Small]:
         """Views of each picture.
 
         Args:

@@ -97,7 +97,8 @@ def plot_attention(images: Tensor, maps: Mapping[str, Tensor], title: str) -> An
     names = ", ".join(f"{looks.shape[1]} heads of {name}" for name, looks in maps.items())
     describe(
         figure,
-        f"{len(images)} rows: a picture, and beside it where the class token looks in the last block, for {names}; bright is "
+        f"{len(images)} rows: a picture, and beside it where the class token looks in the last block, for "
+        f"{names}; bright is "
         "much attention.",
     )
     return figure

@@ -5,8 +5,9 @@ import json
 import pytest
 import torch
 
-from fmlib.pretrained import CheckpointError
-from fmlib.self_supervised.without_negatives.dinov2 import load_dinov2, read_dinov2
+from fmlib.nn.vit import ViT, ViTConfig
+from fmlib.pretrained import CheckpointError, Rename, build_model, convert, read_tensors
+from fmlib.self_supervised.without_negatives.dinov2 import DINOV2_TABLE, load_dinov2, read_dinov2
 
 EXACT = {"rtol": 0, "atol": 1e-10}
 
@@ -39,7 +40,7 @@ def test_a_published_dinov2_gives_equal_features_and_gradients(tmp_path, size):
     close = EXACT if size == (28, 28) else {"rtol": 0, "atol": 1e-5}
     assert torch.allclose(tokens, expected, **close)
     assert torch.allclose(ours(inputs[0]), expected[:, 0], **close)
-    a, b = torch.autograd.grad(tokens[:, 0].sin().sum(), inputs[0])[0], None
+    a = torch.autograd.grad(tokens[:, 0].sin().sum(), inputs[0])[0]
     b = torch.autograd.grad(expected[:, 0].sin().sum(), inputs[1])[0]
     assert torch.allclose(a, b, **close)
 
@@ -52,9 +53,9 @@ def test_gradients_of_all_weights_are_those_of_the_reference(tmp_path):
     layer = theirs.encoder.layer[0]
     block = ours.blocks[0]
     for a, b in (
-        (block.attention.part.key.weight, layer.attention.attention.key.weight),
+        (block.attention.key.weight, layer.attention.k_proj.weight),
         (block.attention.gain, layer.layer_scale1.lambda1),
-        (block.mlp.part.contract.weight, layer.mlp.fc2.weight),
+        (block.mlp.contract.weight, layer.mlp.fc2.weight),
         (ours.class_token, theirs.embeddings.cls_token),
     ):
         assert torch.allclose(a.grad.flatten(), b.grad.flatten(), **EXACT)
@@ -82,3 +83,46 @@ def test_settings_that_our_model_does_not_have_are_refused(tmp_path):
     file.write_text(json.dumps(config | {"model_type": "vit"}))
     with pytest.raises(CheckpointError, match="'vit'"):
         read_dinov2(tmp_path)
+
+
+NAMES = {  # of the published ViT, where they differ from DINOv2's
+    "norm1": "layernorm_before",
+    "norm2": "layernorm_after",
+    "mlp.fc1": "intermediate.dense",
+    "mlp.fc2": "output.dense",
+}
+
+
+def vit_table():
+    rows = []
+    for row in DINOV2_TABLE:
+        theirs = row.theirs
+        for old, new in NAMES.items():
+            theirs = theirs.replace(f".{old}.", f".{new}.")
+        rows.append(Rename(theirs, row.ours, row.transform))
+    return rows
+
+
+def test_the_vision_transformer_without_layer_scale_equals_vit(tmp_path):
+    from transformers import ViTConfig as TheirConfig
+    from transformers import ViTModel
+
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+    theirs = ViTModel(TheirConfig(**sizes, image_size=16, patch_size=8), add_pooling_layer=False).eval()
+    theirs.save_pretrained(tmp_path)
+    config = ViTConfig(
+        image_size=16, patch_size=8, channels=3, layers=2, heads=2, dim=16, hidden_dim=24, eps=1e-12
+    )
+    ours = build_model(tmp_path, ViT, config, convert(read_tensors(tmp_path), vit_table())).double()
+    theirs.double()
+    inputs = [torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(1), dtype=torch.float64)]
+    inputs.append(inputs[0].clone())
+    found, expected = (
+        ours.tokens(inputs[0].requires_grad_()),
+        theirs(inputs[1].requires_grad_()).last_hidden_state,
+    )
+    assert torch.allclose(found, expected, **EXACT)
+    a = torch.autograd.grad(found[:, 0].sin().sum(), inputs[0])[0]
+    b = torch.autograd.grad(expected[:, 0].sin().sum(), inputs[1])[0]
+    assert torch.allclose(a, b, **EXACT)

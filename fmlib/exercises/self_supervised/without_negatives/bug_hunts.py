@@ -126,7 +126,8 @@ weights of `online` and `predictor`, and nothing else.
             ),
         ),
         Misconception(
-            "The gradient is cut between the online network and the predictor: the predictor learns, and what it is for does "
+            "The gradient is cut between the online network and the predictor: the predictor learns, and what it "
+            "is for does "
             "not.",
             slips(
                 byol_step,
@@ -166,12 +167,8 @@ weights of `online` and `predictor`, and nothing else.
             "them shorter or longer.",
             slips(
                 byol_step,
-                {
-                    "F.normalize(predictor(online(torch.cat([view1, view2]))), dim=1)": "predictor(online(torch.cat([view1, view2])))"
-                },
-                {
-                    "F.normalize(target(torch.cat([view2, view1])).detach(), dim=1)": "target(torch.cat([view2, view1])).detach()"
-                },
+                {"F.normalize(predictor(": "(predictor(", ", dim=1)\n    targets": ")\n    targets"},
+                {"F.normalize(target(": "(target(", ".detach(), dim=1)": ".detach())"},
             ),
         ),
         Misconception(
@@ -254,7 +251,8 @@ Nothing is returned.
     misconceptions=(
         Misconception(
             "The wrong network moves: the online network is pulled toward the target, which never changes. Each step undoes "
-            "a part of what the optimizer has learned. The first argument of `momentum_update` is the slow network, which is "
+            "a part of what the optimizer has learned. The first argument of `momentum_update` is the slow "
+            "network, which is "
             "changed.",
             (
                 written(BACKWARD_FOLLOW, follow),
@@ -266,7 +264,8 @@ Nothing is returned.
             ),
         ),
         Misconception(
-            "The shares are exchanged: with a momentum near 1 the target keeps nearly all of itself. Yours nearly jumps to the "
+            "The shares are exchanged: with a momentum near 1 the target keeps nearly all of itself. Yours "
+            "nearly jumps to the "
             "online network.",
             slips(
                 follow,

@@ -83,7 +83,7 @@ def moved_center(center, teacher, momentum=0.9):
             slips(
                 plain_moved_center,
                 {
-                    "return momentum * center + (1 - momentum) * newest": "return center.mul_(momentum).add_((1 - momentum) * newest)"
+                    "momentum * center + (1 - momentum) * newest": "center.mul_(momentum).add_((1 - momentum) * newest)"
                 },
             ),
         ),
@@ -132,7 +132,8 @@ def watch_lists(function, inputs) -> Notes:
     return {
         "the result": loss,
         **{
-            f"the gradient that reaches `student[{j}]`": leaf.grad for j, leaf in enumerate(leaves["student"])
+            f"the gradient that reaches `student[{j}]`": torch.zeros_like(x) if x.grad is None else x.grad
+            for j, x in enumerate(leaves["student"])
         },
         "whether a gradient reaches `teacher`": Fact(
             any(leaf.grad is not None for leaf in leaves["teacher"]),
@@ -157,8 +158,8 @@ the logits of the large views, in the same order, so that `teacher[i]` and `stud
 The teacher's answer to view i is a softmax over the prototypes of its logits, minus the center, divided by
 `teacher_temperature`; the student's to view j is a softmax of its logits divided by `student_temperature`. For every pair of
 a teacher's view i and a student's view j other than i, take the cross-entropy $-\sum_k P_k \log Q_k$ of the student's
-answer Q for the teacher's answer P, in nats, averaged over the batch. Return the mean over all such pairs, a scalar tensor of
-the same dtype. There is always at least one pair. A gradient reaches the student's logits only.
+answer Q for the teacher's answer P, in nats, averaged over the batch. Return the mean over all such pairs, a scalar
+tensor of the same dtype. There is always at least one pair. A gradient reaches the student's logits only.
 """,
     starter='''
 import torch
@@ -189,7 +190,8 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
     ),
     misconceptions=(
         Misconception(
-            "Pairs of a view with itself are in it. To say of a view what the teacher says of the very same one is too easy: "
+            "Pairs of a view with itself are in it. To say of a view what the teacher says of the very same one "
+            "is too easy: "
             "leave them out, `i != j`.",
             slips(plain_dino_loss, {"if i != j:": "if True:"}),
         ),
@@ -257,7 +259,8 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
             slips(plain_dino_loss, {"total = total - (target": "total = total + (target"}),
         ),
         Misconception(
-            "You average over the prototypes, too. The cross-entropy is a *sum* over them; the mean is over pictures and pairs.",
+            "You average over the prototypes, too. The cross-entropy is a *sum* over them; the mean is over "
+            "pictures and pairs.",
             slips(plain_dino_loss, {".sum(dim=1).mean()": ".mean()"}),
         ),
         Misconception(
@@ -273,7 +276,8 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
             ),
         ),
         Misconception(
-            "Only the large views are compared. The small crops are the point: the student must say of a part what the teacher "
+            "Only the large views are compared. The small crops are the point: the student must say of a part "
+            "what the teacher "
             "says of the whole.",
             slips(plain_dino_loss, {"enumerate(student)": "enumerate(student[: max(2, len(teacher))])"}),
         ),
@@ -282,6 +286,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
         "Two loops, over the teacher's views and over the student's; how many pairs are left of 2 and 5 views?",
         "`((t.detach() - center) / teacher_temperature).softmax(dim=1)` is an answer of the teacher; the student's needs "
         "`log_softmax`.",
-        "`-(target * answer).sum(dim=1).mean()` is one pair's cross-entropy. Collect those with `i != j`, and take their mean.",
+        "`-(target * answer).sum(dim=1).mean()` is one pair's cross-entropy. Collect those with `i != j`, and "
+        "take their mean.",
     ),
 )

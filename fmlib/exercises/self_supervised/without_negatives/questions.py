@@ -8,8 +8,10 @@ EVEN_SPREAD = Prediction(
     chapter="self_supervised",
     question="Ten thousand vectors with 64 features point in random directions; each is scaled to length 1. What is the "
     "standard deviation of one feature over them?",
-    explanation="The 64 squares of a unit vector add up to 1. If no feature is preferred, each square is 1/64 on average, and "
-    "with mean 0 the standard deviation is its root, 1/8 = 0.125. In general it is 1/sqrt(d): the line that healthy embeddings "
+    explanation="The 64 squares of a unit vector add up to 1. If no feature is preferred, each square is 1/64 on "
+    "average, and "
+    "with mean 0 the standard deviation is its root, 1/8 = 0.125. In general it is 1/sqrt(d): the line that "
+    "healthy embeddings "
     "come near, and that collapsed ones leave for 0.",
     close=0.1,
 )
@@ -102,7 +104,8 @@ WITHOUT_NEGATIVES = Quiz(
             (
                 Choice(
                     "So that the student must tell from a part what the teacher tells from the whole.",
-                    "From local to global, the paper calls it. It also saves work, since small crops are cheap for the student.",
+                    "From local to global, the paper calls it. It also saves work, since small crops are cheap "
+                    "for the student.",
                     right=True,
                 ),
                 Choice(

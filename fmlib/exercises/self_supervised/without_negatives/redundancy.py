@@ -106,7 +106,8 @@ def barlow_loss(z1, z2, off_diagonal=5e-3):
             slips(plain_barlow_loss, {" / len(z1)": ""}),
         ),
         Misconception(
-            "The variance is divided by `batch - 1`, and C by `batch`: then a feature that agrees with itself fully has less "
+            "The variance is divided by `batch - 1`, and C by `batch`: then a feature that agrees with itself "
+            "fully has less "
             "than 1 on the diagonal. Here both are divided by `batch`.",
             slips(
                 plain_barlow_loss,
