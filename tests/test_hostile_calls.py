@@ -76,6 +76,17 @@ from fmlib.nn.attention import attention, attention_map, merge_heads, split_head
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
+from fmlib.self_supervised.without_negatives.attention import share_on_objects
+from fmlib.self_supervised.without_negatives.byol import prediction_loss
+from fmlib.self_supervised.without_negatives.dino import moved_center
+from fmlib.self_supervised.without_negatives.redundancy import (
+    barlow_loss,
+    covariance_term,
+    cross_correlation,
+    variance_term,
+    vicreg_loss,
+)
+from fmlib.self_supervised.without_negatives.watch import effective_rank, spread
 
 
 def noise(*shape):
@@ -232,6 +243,20 @@ CALLS = [
     (info_nce, {"query": noise(3, 4), "keys": noise(3, 4), "queue": noise(6, 4), "temperature": 0.2}, ()),
     (enqueue, {"queue": noise(6, 4), "keys": noise(3, 4), "start": 0}, ()),
     (nt_xent, {"z1": noise(3, 4), "z2": noise(3, 4), "temperature": 0.2}, ()),
+    (prediction_loss, {"prediction": noise(3, 4), "target": noise(3, 4)}, ()),
+    (cross_correlation, {"z1": noise(3, 4), "z2": noise(3, 4)}, ()),
+    (barlow_loss, {"z1": noise(3, 4), "z2": noise(3, 4), "off_diagonal": 0.1}, ()),
+    (variance_term, {"z": noise(3, 4)}, ()),
+    (covariance_term, {"z": noise(3, 4)}, ()),
+    (
+        vicreg_loss,
+        {"z1": noise(3, 4), "z2": noise(3, 4), "invariance": 1.0, "variance": 1.0, "covariance": 0.1},
+        (),
+    ),
+    (moved_center, {"center": noise(4), "teacher": noise(3, 4), "momentum": 0.9}, ()),
+    (spread, {"z": noise(3, 4)}, ("z",)),
+    (effective_rank, {"z": noise(3, 4)}, ("z",)),
+    (share_on_objects, {"maps": noise(2, 3, 2, 2), "objects": noise(2, 4, 4) > 0.5}, ()),
 ]
 ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
     "fmlib.augment.draw": {"check_pictures", "uniform"},
@@ -252,6 +277,24 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
+    "fmlib.self_supervised.without_negatives.attention": {"class_attention"},
+    "fmlib.self_supervised.without_negatives.byol": {"check_views"},
+    "fmlib.self_supervised.without_negatives.collapse": {
+        "whole",
+        "without_predictor",
+        "without_slow_copy",
+        "without_stop_gradient",
+    },
+    "fmlib.self_supervised.without_negatives.dino": {"dino_loss"},
+    "fmlib.self_supervised.without_negatives.experiments": {"train_dino_on_two_views"},
+    "fmlib.self_supervised.without_negatives.plots": {"plot_attention", "plot_correlations"},
+    "fmlib.self_supervised.without_negatives.training": {
+        "train_barlow_twins",
+        "train_byol",
+        "train_dino",
+        "train_vicreg",
+    },
+    "fmlib.self_supervised.without_negatives.watch": {"entropy_and_divergence"},
 }
 OUTSIDE = (
     "exercises",

@@ -21,11 +21,11 @@ def spread(z: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
 
     Raises:
         TypeError: not floating-point tensors.
-        ValueError: another shape, or a single row.
+        ValueError: another shape, a single row, or numbers that are none.
 
     Source: Chen & He 2021, "Exploring Simple Siamese Representation Learning", section 4.1 and figure 2.
     """
-    check_tensors(("z", z, FLOAT, "batch dim"))
+    check_tensors(("z", z, FLOAT, "batch dim"), finite=True)
     _check_several(z)
     return unit_rows(z).std(dim=0).mean()
 
@@ -41,12 +41,12 @@ def effective_rank(z: Float[Tensor, "batch dim"]) -> Float[Tensor, ""]:
 
     Raises:
         TypeError: not floating-point tensors.
-        ValueError: another shape, or a single row.
+        ValueError: another shape, a single row, or numbers that are none.
 
     Source: Roy & Vetterli 2007, "The effective rank", section 2. Differs from the paper: the mean is taken away first, since
     a direction that all pictures share tells none apart.
     """
-    check_tensors(("z", z, FLOAT, "batch dim"))
+    check_tensors(("z", z, FLOAT, "batch dim"), finite=True)
     _check_several(z)
     exact = z.to(torch.promote_types(z.dtype, torch.float32))
     sizes = torch.linalg.svdvals(exact - exact.mean(dim=0))
