@@ -185,5 +185,5 @@ def winning_prototypes(model: DINO, count: int = 1000) -> int:
 def teacher_recipe() -> Recipe:
     """The short runs that watch DINO's teacher, at the scale in force."""
     return Recipe(
-        steps=scale.pick(smoke=2, cpu=100, gpu=400), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
+        steps=scale.pick(smoke=2, cpu=80, gpu=400), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
     )

@@ -43,14 +43,14 @@ BASELINES: dict[str, Callable[[int], nn.Module]] = {
 def equal_recipe() -> Recipe:
     """The budget that each method gets here, at the scale in force."""
     return Recipe(
-        steps=scale.pick(smoke=2, cpu=150, gpu=1000), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
+        steps=scale.pick(smoke=2, cpu=120, gpu=1000), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
     )
 
 
 def vit_recipe() -> Recipe:
     """The run of the vision transformer, at the scale in force."""
     return Recipe(
-        steps=scale.pick(smoke=2, cpu=200, gpu=3000),
+        steps=scale.pick(smoke=2, cpu=150, gpu=3000),
         batch_size=scale.pick(smoke=16, cpu=64, gpu=512),
         rate=2e-3,
     )

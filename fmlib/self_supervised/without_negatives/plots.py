@@ -23,7 +23,7 @@ def plot_spread(runs: Mapping[str, Mapping[int, float]], dim: int, title: str) -
     axes.axhline(even, color="#868e96", ls="--", lw=1.2, label=f"1/√{dim}, evenly spread")
     for (name, measured), style in zip(runs.items(), ("-", "-.", ":", "--", "-"), strict=False):
         axes.plot(list(measured), list(measured.values()), style, lw=2, label=name)
-    axes.set(title=title, xlabel="step", ylabel="standard deviation of unit embeddings", ylim=(0, None))
+    axes.set(title=title, xlabel="step", ylabel="spread (standard deviation)", ylim=(0, None))
     axes.legend(frameon=False, fontsize=8)
     last = ", ".join(f"{name} {list(measured.values())[-1]:.4f}" for name, measured in runs.items())
     describe(
@@ -93,7 +93,6 @@ def plot_attention(images: Tensor, maps: Mapping[str, Tensor], title: str) -> An
         axes.spines[:].set_visible(False)
         axes.grid(visible=False)
     figure.suptitle(title)
-    figure.tight_layout(pad=0.4)
     names = ", ".join(f"{looks.shape[1]} heads of {name}" for name, looks in maps.items())
     describe(
         figure,
@@ -105,7 +104,7 @@ def plot_attention(images: Tensor, maps: Mapping[str, Tensor], title: str) -> An
 
 
 def plot_correlations(matrices: Mapping[str, Tensor], title: str) -> Any:
-    """Cross-correlation matrices, one below the other.
+    """Cross-correlation matrices, two in a row.
 
     Args:
         matrices: name -> [features, features].
@@ -114,12 +113,15 @@ def plot_correlations(matrices: Mapping[str, Tensor], title: str) -> Any:
     import matplotlib.pyplot as plt
 
     use_style()
-    figure, row = plt.subplots(1, len(matrices), figsize=(3.1 * len(matrices), 3.2), squeeze=False)
-    for axes, (name, matrix) in zip(row[0], matrices.items(), strict=True):
+    rows = math.ceil(len(matrices) / 2)
+    figure, grid = plt.subplots(rows, 2, figsize=(6.4, 3 * rows), squeeze=False)
+    for axes in grid.flat[len(matrices) :]:
+        axes.set_visible(False)
+    for axes, (name, matrix) in zip(grid.flat, matrices.items(), strict=False):
         shown = axes.imshow(matrix, cmap="coolwarm", vmin=-1, vmax=1)
-        axes.set(title=name, xlabel="feature, view 2", ylabel="feature, view 1" if axes is row[0, 0] else "")
+        axes.set(title=name, xlabel="feature, view 2", ylabel="feature, view 1")
         axes.grid(visible=False)
-    figure.colorbar(shown, ax=row[0].tolist(), shrink=0.8, label="correlation")
+    figure.colorbar(shown, ax=grid.ravel().tolist(), shrink=0.6, label="correlation")
     figure.suptitle(title)
     told = "; ".join(
         f"{name}: diagonal {m.diagonal().mean():.2f} on average, off it {_off(m):.2f} in size"
