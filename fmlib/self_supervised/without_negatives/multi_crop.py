@@ -30,7 +30,7 @@ class MultiCrop:
         ValueError: no large view, shares out of order, or sizes that are no whole numbers.
 
     Source: Caron et al. 2020, "Unsupervised Learning of Visual Features by Contrasting Cluster Assignments", section 3.2;
-    the border is 0.4 in Caron et al. 2021 with a vision transformer (appendix E).
+    the border of 0.4 is that of Caron et al. 2021, their released code.
     """
 
     augment: Augmentation = field(default_factory=lambda: FULL)

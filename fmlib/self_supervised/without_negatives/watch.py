@@ -75,7 +75,7 @@ def entropy_and_divergence(
     Raises:
         TypeError, ValueError: temperatures <= 0, no tensors of floats.
 
-    Source: Caron et al. 2021, section 5.3, eq. 6 and figure 7.
+    Source: Caron et al. 2021, section 5.3 and figure 7.
     """
     check_tensors(("center", center, FLOAT, "prototypes"))
     check_number("student_temperature", student_temperature, above=0)

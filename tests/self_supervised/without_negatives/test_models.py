@@ -10,6 +10,7 @@ from fmlib.self_supervised.without_negatives.byol import BYOL, BYOLConfig
 from fmlib.self_supervised.without_negatives.dino import DINO, DINOConfig
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
 from fmlib.self_supervised.without_negatives.redundancy import Twins, TwinsConfig, barlow_loss
+from fmlib.self_supervised.without_negatives.watch import spread
 
 
 class Encoder(nn.Module):
@@ -125,6 +126,27 @@ def test_without_the_stop_gradient_the_target_comes_along():
         gradients.append((value.item(), model.projector[-1].weight.grad.clone()))
     assert gradients[0][0] == pytest.approx(gradients[1][0], abs=1e-6)  # the same number
     assert not torch.allclose(gradients[0][1], gradients[1][1])  # by another way
+
+
+def spread_after_training(loss, steps=150):
+    """How far the embeddings of a tiny BYOL spread at the end, on pictures of noise."""
+    model = byol()
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.02)
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randn(32, 3, 2, 2, generator=generator)
+    for _ in range(steps):
+        pair = [pictures + 0.3 * torch.randn(pictures.shape, generator=generator) for _ in range(2)]
+        optimizer.zero_grad()
+        loss(model, *pair).backward()
+        optimizer.step()
+        model.update()
+    with torch.no_grad():
+        return spread(model.projector(model.encoder(pictures))).item()
+
+
+def test_a_gradient_into_the_target_is_what_kills_the_spread():
+    assert spread_after_training(collapse.without_slow_copy) > 0.2
+    assert spread_after_training(collapse.without_stop_gradient) < 0.05
 
 
 def test_the_teacher_sees_large_views_only_and_takes_no_gradient():

@@ -232,8 +232,9 @@ FOLLOW = Exercise(
     difficulty=2,
     minutes=10,
     goal="""
-This function is called after each step of BYOL. The run does not collapse, and its loss falls. But the target has the same
-weights at the end as at the start, and the features are hardly better than those of random weights. Find out why, and mend
+This function is called after each step of BYOL, and runs without an error. But at the end of a run the target has the
+weights that it had at the start; and if you call the function without training at all, the *online* network's
+predictions change. Find out why, and mend
 the function: both target networks move a small step toward their online networks, of which they keep the share
 `momentum` of themselves; nothing else changes. `model` is the lesson's `BYOL`; its networks are `encoder`, `projector`,
 `predictor`, `target_encoder` and `target_projector`. `momentum_update` is the library's, see `help(momentum_update)`.
