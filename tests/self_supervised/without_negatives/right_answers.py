@@ -50,26 +50,24 @@ def follow_by_name(model, momentum):
 
 
 def rank_by_eigenvalues(z):
-    centered = (z - z.mean(0)).double()
-    smaller = centered @ centered.T if len(z) < z.shape[1] else centered.T @ centered
-    sizes = torch.linalg.eigvalsh(smaller).clamp(min=0).sqrt()
+    sizes = torch.linalg.eigvalsh(torch.cov(z.double().T).atleast_2d()).clamp(min=0).sqrt()
     if not sizes.any():
-        return torch.zeros((), dtype=z.dtype)
-    shares = sizes[sizes > 1e-7 * sizes.max()] / sizes.sum()
-    return torch.exp(-(shares * torch.log(shares)).sum()).to(z.dtype)
+        return sizes.sum().to(z.dtype)
+    shares = sizes / sizes.sum()
+    return torch.exp(-torch.xlogy(shares, shares).sum()).to(z.dtype)
 
 
 def rank_by_categories(z):
-    _, sizes, _ = torch.svd(z - z.mean(dim=0, keepdim=True))
-    if sizes.max() == 0:
-        return sizes[0] * 0
-    return torch.special.entr(F.normalize(sizes, p=1, dim=0)).sum().exp()
+    sizes = torch.linalg.svdvals(z.sub(z.mean(dim=0)))
+    if not sizes.any():
+        return sizes.sum()
+    return torch.distributions.Categorical(probs=sizes).entropy().exp()
 
 
 def barlow_by_batch_norm(z1, z2, off_diagonal=5e-3):
     a, b = (F.batch_norm(z, None, None, training=True) for z in (z1, z2))
     c = torch.einsum("ni,nj->ij", a, b) / z1.shape[0]
-    wanted = torch.eye(z1.shape[1], dtype=z1.dtype)
+    wanted = torch.eye(z1.shape[1])
     weights = wanted + off_diagonal * (1 - wanted)
     return (weights * (c - wanted) ** 2).sum()
 
@@ -89,8 +87,7 @@ def barlow_by_loops(z1, z2, off_diagonal=5e-3):
 
 
 def variance_by_clamp(z):
-    centered = z - z.mean(0, keepdim=True)
-    deviation = torch.sqrt(centered.pow(2).sum(0) / (len(z) - 1) + 0.0001)
+    deviation = torch.sqrt(z.std(0) ** 2 + 0.0001)
     return torch.clamp(1 - deviation, min=0).sum() / z.shape[1]
 
 
@@ -112,8 +109,8 @@ def center_by_loop(center, teacher, momentum=0.9):
 
 
 def dino_by_stacking(student, teacher, center, student_temperature=0.1, teacher_temperature=0.04):
-    targets = F.softmax((torch.stack(list(teacher)).detach() - center) / teacher_temperature, dim=-1)
-    answers = F.log_softmax(torch.stack(list(student)) / student_temperature, dim=-1)
+    targets = F.softmax((torch.stack(teacher).detach() - center) / teacher_temperature, dim=-1)
+    answers = F.log_softmax(torch.stack(student) / student_temperature, dim=-1)
     losses = -torch.einsum("tbk,sbk->ts", targets, answers) / answers.shape[1]
     counted = ~torch.eye(len(targets), len(answers), dtype=torch.bool)
     return losses[counted].mean()
