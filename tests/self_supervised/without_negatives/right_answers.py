@@ -50,7 +50,7 @@ def follow_by_name(model, momentum):
 
 
 def rank_by_eigenvalues(z):
-    sizes = torch.linalg.eigvalsh(torch.cov(z.double().T).atleast_2d()).clamp(min=0).sqrt()
+    sizes = torch.linalg.eigvalsh(torch.atleast_2d(torch.cov(z.double().T))).clamp(min=0).sqrt()
     if not sizes.any():
         return sizes.sum().to(z.dtype)
     shares = sizes / sizes.sum()
