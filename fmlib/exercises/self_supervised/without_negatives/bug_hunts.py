@@ -83,8 +83,8 @@ BYOL_STEP = Exercise(
     difficulty=2,
     minutes=10,
     goal="""
-This step of BYOL runs without an error. Its loss soon falls below anything that the lesson's runs reach, and all
-embeddings are the same by then. The optimizer was given the parameters of all three networks. Find out why, and mend the
+This step of BYOL runs without an error, but its loss soon falls far below anything that the lesson's runs reach.
+The optimizer was given the parameters of all three networks. Find out why, and mend the
 function. `online`, `predictor` and `target` are `nn.Module`s, and whether their weights take gradients
 (`requires_grad`) must stay as it is; `view1` and `view2` are batches of one shape, row i of both from picture i.
 
