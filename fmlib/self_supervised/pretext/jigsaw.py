@@ -62,10 +62,14 @@ def cut_tiles(
     check_whole("side", side, least=2)
     size = images.shape[3]
     if size % side:
-        raise ValueError(f"images are {size} pixels wide and side is {side}: expected a number of tiles that divides it")
+        raise ValueError(
+            f"images are {size} pixels wide and side is {side}: expected a number of tiles that divides it"
+        )
     cell = size // side
     check_whole("gap", gap, least=0, most=cell - 1)
-    cells = images.unflatten(3, (side, cell)).unflatten(2, (side, cell))  # [batch, channels, side, cell, side, cell]
+    cells = images.unflatten(3, (side, cell)).unflatten(
+        2, (side, cell)
+    )  # [batch, channels, side, cell, side, cell]
     cells = cells.permute(0, 2, 4, 1, 3, 5).flatten(1, 2)  # [batch, tiles, channels, cell, cell]
     batch, tiles = cells.shape[:2]
     start = torch.randint(gap + 1, (2, batch, tiles, 1), generator=generator).to(images.device)
@@ -109,7 +113,12 @@ class JigsawNet(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module, tiles: int, orders: int, hidden_dim: int = 256, feature_dim: int | None = None
+        self,
+        encoder: nn.Module,
+        tiles: int,
+        orders: int,
+        hidden_dim: int = 256,
+        feature_dim: int | None = None,
     ) -> None:
         super().__init__()
         for name, size in {"tiles": tiles, "orders": orders, "hidden_dim": hidden_dim}.items():
