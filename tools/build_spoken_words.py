@@ -27,7 +27,20 @@ TAKES = 3
 ACCENTS = ("en-us", "en-gb", "en-gb-scotland", "en-029", "en-gb-x-rp", "en-us-nyc")
 TRAINING = (
     *("m1", "m2", "m3", "m5", "m7", "m8", "f1", "f2", "f4", "f5", "adam", "Alicia"),
-    *("Andrea", "Andy", "benjamin", "boris", "caleb", "david", "edward", "steph", "linda", "mike", "zac", "klatt2"),
+    *(
+        "Andrea",
+        "Andy",
+        "benjamin",
+        "boris",
+        "caleb",
+        "david",
+        "edward",
+        "steph",
+        "linda",
+        "mike",
+        "zac",
+        "klatt2",
+    ),
 )
 VALIDATION = ("m4", "belinda", "john", "Annie")
 HELD_OUT = ("m6", "f3", "aunty", "max", "michael", "gene", "anika", "paul")

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fmlib.checks import FLOAT, check_tensors
-from fmlib.self_supervised.contrastive.simclr import find_feature_dim
+from fmlib.checks import FLOAT, LONG, check_range, check_tensors
+from fmlib.self_supervised.encoder import find_feature_dim
 
 QUARTERS = 4
 
@@ -28,11 +28,36 @@ def all_rotations(
         TypeError: not a tensor of floats.
         ValueError: pictures that are not square.
 
-    Source: Gidaris et al. 2018, section 2.1: all four at once work better than one drawn at random.
+    Source: Gidaris et al. 2018, section 3.1: all four of a picture in one batch work better than one drawn at random.
     """
-    check_tensors(("images", images, FLOAT, "batch channels size size"))
+    check_square(images)
     turned = torch.cat([images.rot90(turns, dims=(2, 3)) for turns in range(QUARTERS)])
     return turned, torch.arange(QUARTERS, device=images.device).repeat_interleave(len(images))
+
+
+def turn_each(
+    images: Float[Tensor, "batch channels size size"], turns: Int64[Tensor, "batch"]
+) -> Float[Tensor, "batch channels size size"]:
+    """Turn each picture by a number of quarter turns of its own: pixels change their places, none changes its value.
+
+    Args:
+        images: square pictures.
+        turns: quarter turns against the clock, 0 to 3.
+
+    Raises:
+        TypeError: not a tensor of floats, or turns that are not torch.long.
+        ValueError: pictures that are not square, or turns out of range.
+    """
+    check_square(images)
+    check_tensors(("images", images, FLOAT, "batch channels height width"), ("turns", turns, LONG, "batch"))
+    check_range("turns", turns, 0, QUARTERS - 1)
+    positions = torch.stack([images.rot90(quarter, dims=(2, 3)) for quarter in range(QUARTERS)])
+    return positions[turns.to(images.device), torch.arange(len(images), device=images.device)]
+
+
+def check_square(images: Tensor) -> None:
+    """Refuse what has no four positions of one shape."""
+    check_tensors(("images", images, FLOAT, "batch channels size size"))
 
 
 class RotationNet(nn.Module):
@@ -41,6 +66,9 @@ class RotationNet(nn.Module):
     Args:
         encoder: any module from pictures [batch, ...] to features [batch, feature_dim].
         feature_dim: how many features; read from `encoder.feature_dim` when not given.
+
+    Raises:
+        ValueError: the encoder does not say its feature_dim and none is given.
     """
 
     def __init__(self, encoder: nn.Module, feature_dim: int | None = None) -> None:
