@@ -70,9 +70,11 @@ def distant_orders(tiles: int, count: int, generator: torch.Generator) -> Int64[
     check_whole("tiles", tiles, least=2, most=9)
     every = torch.tensor(list(permutations(range(tiles))))
     check_whole("count", count, most=len(every))
-    chosen = torch.randint(len(every), (1,), generator=generator)
-    for _ in range(count - 1):
-        chosen = torch.cat((chosen, farthest_order(every, chosen)[None]))
+    chosen = [int(torch.randint(len(every), (1,), generator=generator))]
+    nearest = torch.full((len(every),), tiles + 1)  # to which chosen order, in places that differ
+    for _ in range(count - 1):  # `farthest_order`, without comparing with all chosen orders again
+        nearest = torch.minimum(nearest, (every != every[chosen[-1]]).sum(dim=1))
+        chosen.append(int(nearest.argmax()))
     return every[chosen]
 
 
