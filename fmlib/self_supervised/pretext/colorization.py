@@ -100,8 +100,9 @@ def nearest_color(
         ValueError: other shapes.
     """
     check_tensors(("colors", colors, FLOAT, "pixels 2"), ("palette", palette, FLOAT, "found 2"))
-    # |c - p|² without |c|², which is the same for all p
-    return (palette.square().sum(1) - 2 * colors @ palette.T).argmin(dim=1)
+    sizes = palette.square().sum(dim=1)
+    # |c - p|² without |c|², which is the same for all p; in pieces, since the table of all distances is large
+    return torch.cat([(sizes - 2 * some @ palette.T).argmin(dim=1) for some in colors.split(65_536)])
 
 
 def rebalancing_weights(

@@ -73,7 +73,8 @@ class FrameNorm(nn.LayerNorm):
 class CPC(nn.Module):
     """A strided encoder, a causal memory, and a linear prediction for each number of frames ahead.
 
-    Differs from the paper: a layer norm in each frame between the convolutions.
+    Differs from the paper: a layer norm in each frame after every convolution, in place of their biases, and no ReLU behind
+    the last one. Sound is quiet beside a bias, and frames that are alike at first are slow to become different.
 
     Args:
         config: sizes.
@@ -84,9 +85,13 @@ class CPC(nn.Module):
         self.config = config = config or CPCConfig()
         layers, width = [], 1
         for kernel, stride in zip(config.kernels, config.strides, strict=True):
-            layers += [nn.Conv1d(width, config.dim, kernel, stride), FrameNorm(config.dim), nn.ReLU()]
+            layers += [
+                nn.Conv1d(width, config.dim, kernel, stride, bias=False),
+                FrameNorm(config.dim),
+                nn.ReLU(),
+            ]
             width = config.dim
-        self.encoder = nn.Sequential(*layers)
+        self.encoder = nn.Sequential(*layers[:-1])  # frames have both signs
         self.memory = nn.GRU(config.dim, config.context_dim, batch_first=True)
         self.predictors = nn.ModuleList(
             nn.Linear(config.context_dim, config.dim, bias=False) for _ in range(config.ahead)

@@ -18,7 +18,7 @@ from fmlib.self_supervised.probing import labeled, probes
 GRAYS = 64  # levels of gray that the cue for colors is counted in
 
 
-def test_draws(encoder: nn.Module, counts: Sequence[int] | None = None) -> dict[int, list[float]]:
+def probe_draws(encoder: nn.Module, counts: Sequence[int] | None = None) -> dict[int, list[float]]:
     """Labels -> per cent of the test pictures that a probe gets right, for each of three draws of the labels.
 
     The draws are those of the lesson on contrastive learning, so numbers can be compared.
@@ -27,9 +27,6 @@ def test_draws(encoder: nn.Module, counts: Sequence[int] | None = None) -> dict[
     draws = range(scale.pick(smoke=1, cpu=3, gpu=3))
     found = [probes(encoder, draw, tuple(counts)) for draw in draws]
     return {count: [one[count] for one in found] for count in counts}
-
-
-test_draws.__test__ = False  # not a test, whatever pytest thinks of its name
 
 
 def show(draws: Sequence[float]) -> str:
@@ -119,6 +116,13 @@ def color_accuracy(model: ColorizationNet, paintings: Paintings, palette: Tensor
     return 100 * torch.cat(right).flatten()[is_colored(paintings)].double().mean().item()
 
 
+def emoji_drawings(split: str, artists: Sequence[str] | None = None) -> Drawings:
+    """Drawings of a split, in random order; at scale smoke a few hundred of them."""
+    drawings = load_emoji(split, artists=artists)
+    order = torch.randperm(len(drawings), generator=torch.Generator().manual_seed(0))
+    return drawings.subset(scale.pick(smoke=order[:120], cpu=order, gpu=order))
+
+
 def gray_of(drawings: Drawings) -> Float[Tensor, "n 1 size size"]:
     """Drawings on white, their lightness in [0, 1]."""
     return to_lab(drawings.rgb())[:, :1] / 100
@@ -130,12 +134,9 @@ def emoji_probes(encoder: nn.Module) -> dict[str, float]:
     "group" is asked of emoji that nobody has seen, by an artist that nobody has seen, as in the lesson on contrastive
     learning; "known artists" of the same emoji by the training artists; "artist" of unseen emoji.
     """
-    artist = "noto"
-    known = load_emoji("train", artists=(artist,))
-    new, held_out = load_emoji("held_out_both"), load_emoji("held_out_emoji")
-    some = load_emoji("train").subset(
-        torch.randperm(len(load_emoji("train")), generator=torch.Generator().manual_seed(0))[:1500]
-    )
+    known, some = emoji_drawings("train", ("noto",)), emoji_drawings("train")
+    some = some.subset(torch.arange(min(1500, len(some))))
+    new, held_out = emoji_drawings("held_out_both"), emoji_drawings("held_out_emoji")
     x, many, y, z = (embed(encoder, gray_of(drawings)) for drawings in (known, some, new, held_out))
     return {
         "group": linear_probe(x, known.group_index, y, new.group_index, (1e-2,)),

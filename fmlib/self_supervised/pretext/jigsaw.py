@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from fmlib.checks import FLOAT, LONG, check_range, check_sizes, check_tensors, check_whole
+from fmlib.checks import FLOAT, LONG, check_number, check_range, check_sizes, check_tensors, check_whole
 from fmlib.self_supervised.encoder import find_feature_dim
 
 
@@ -158,6 +158,7 @@ def normalize_tiles(
     Source: Noroozi and Favaro 2016, section 3.2.
     """
     check_tensors(("tiles", tiles, FLOAT, "batch tiles channels height width"))
+    check_number("eps", eps, above=0)
     variance, mean = torch.var_mean(tiles, dim=(2, 3, 4), keepdim=True, correction=0)
     return (tiles - mean) * torch.rsqrt(variance + eps)
 

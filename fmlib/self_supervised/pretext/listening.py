@@ -55,7 +55,7 @@ def mel_bands(bands: int, window: int) -> Float[Tensor, "frequencies bands"]:
     return torch.minimum(rising, falling).clamp(min=0)
 
 
-def pool_time(features: Float[Tensor, "n frames dim"], parts: int = 4) -> Float[Tensor, "n parts*dim"]:
+def pool_time(features: Float[Tensor, "n frames dim"], parts: int = 4) -> Float[Tensor, "n pooled"]:
     """Means over equal parts of the time, so that beginning and end of a word are told apart."""
     check_tensors(("features", features, FLOAT, "n frames dim"))
     check_whole("parts", parts)

@@ -73,10 +73,10 @@ def order_by_edges(
 
 
 def other_brightness(
-    gray: Float[Tensor, "batch 1 height width"], generator: torch.Generator
+    images: Float[Tensor, "batch 1 height width"], generator: torch.Generator
 ) -> Float[Tensor, "batch 1 height width"]:
     """Bend the grays of each picture at random: what is dark stays darker than what is light, and no more can be told."""
-    return random_gamma(gray, strength=1.0, generator=generator)
+    return random_gamma(images, strength=1.0, generator=generator)
 
 
 def cue_accuracy(

@@ -64,17 +64,15 @@ class Recipe:
     def pictures(cls) -> "Recipe":
         """A run on pictures, at the scale in force."""
         return cls(
-            steps=scale.pick(smoke=2, cpu=250, gpu=2000), batch_size=scale.pick(smoke=16, cpu=64, gpu=256)
+            steps=scale.pick(smoke=2, cpu=150, gpu=2000), batch_size=scale.pick(smoke=16, cpu=64, gpu=256)
         )
 
     @classmethod
     def sound(cls) -> "Recipe":
         """A run on recordings."""
         return cls(
-            steps=scale.pick(smoke=2, cpu=400, gpu=2000),
-            batch_size=scale.pick(smoke=16, cpu=48, gpu=128),
-            rate=2e-3,
-            optimizer="adamw",
+            steps=scale.pick(smoke=2, cpu=150, gpu=1000),
+            batch_size=scale.pick(smoke=16, cpu=48, gpu=96),
         )
 
 
@@ -303,6 +301,11 @@ def train_regressor(
 # ---- sound
 
 
+def make_cpc(seed: int, config: CPCConfig | None = None) -> CPC:
+    """CPC with the weights of a seed."""
+    return _seeded(lambda: CPC(config), seed)
+
+
 def train_cpc(
     waves: Float[Tensor, "n samples"], recipe: Recipe, grouping: Grouping = other_recordings, seed: int = 0,
     config: CPCConfig | None = None, **options: Any,
@@ -317,7 +320,7 @@ def train_cpc(
         config: sizes.
         **options: passed to `fit`.
     """
-    model = _seeded(lambda: CPC(config), seed)
+    model = make_cpc(seed, config)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         heard = vary(batch, generator)

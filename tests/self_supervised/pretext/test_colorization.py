@@ -118,7 +118,7 @@ def test_the_mean_square_paints_between_two_colors_and_a_palette_chooses_one():
     colors[:40, 0], colors[40:, 0] = 60, -60  # red more often than green, nothing tells which
     paintings = Paintings(gray, colors)
     palette = palette_of(paintings)
-    recipe = Recipe(steps=40, batch_size=64, rate=2e-2)
+    recipe = Recipe(steps=40, batch_size=32, rate=2e-2)
     regressor, _ = train_regressor(paintings, recipe, progress=False)
     chooser, _ = train_colorizer(paintings, palette, recipe, uniform=1.0, progress=False)
     with torch.no_grad():
