@@ -50,7 +50,7 @@ class JigsawConfig:
 
     @classmethod
     def paper(cls) -> "JigsawConfig":
-        """Tiles of 64 pixels in cells of 75 (Noroozi and Favaro 2016, section 3.2 and figure 3)."""
+        """Tiles of 64 pixels in cells of 75 (Noroozi and Favaro 2016)."""
         return cls(side=3, orders=1000, gap=11, hidden_dim=4096)
 
 
@@ -118,7 +118,7 @@ def cut_tiles(
         TypeError: not a tensor of floats.
         ValueError: sizes that do not fit.
 
-    Source: Noroozi and Favaro 2016, section 3.2: random gaps against the shortcut of edges.
+    Source: Noroozi and Favaro 2016: random gaps against the shortcut of edges.
     """
     check_tensors(("images", images, FLOAT, "batch channels size size"))
     check_whole("side", side, least=2)
@@ -155,7 +155,7 @@ def normalize_tiles(
         TypeError: not a tensor of floats.
         ValueError: another number of axes.
 
-    Source: Noroozi and Favaro 2016, section 3.2.
+    Source: Noroozi and Favaro 2016.
     """
     check_tensors(("tiles", tiles, FLOAT, "batch tiles channels height width"))
     check_number("eps", eps, above=0)

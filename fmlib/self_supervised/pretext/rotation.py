@@ -28,7 +28,7 @@ def all_rotations(
         TypeError: not a tensor of floats.
         ValueError: pictures that are not square.
 
-    Source: Gidaris et al. 2018, section 3.1: all four of a picture in one batch work better than one drawn at random.
+    Source: Gidaris et al. 2018, where all four of a picture in one batch work better than one drawn at random.
     """
     check_square(images)
     turned = torch.cat([images.rot90(turns, dims=(2, 3)) for turns in range(QUARTERS)])
