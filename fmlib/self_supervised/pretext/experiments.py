@@ -18,15 +18,16 @@ from fmlib.self_supervised.probing import labeled, probes
 GRAYS = 64  # levels of gray that the cue for colors is counted in
 
 
-def probe_draws(encoder: nn.Module, counts: Sequence[int] | None = None) -> dict[int, list[float]]:
-    """Labels -> per cent of the test pictures that a probe gets right, for each of three draws of the labels.
+def probe_draws(encoder: nn.Module) -> dict[int, list[float]]:
+    """Labels -> per cent of the test pictures that a probe gets right: three draws of 100 labels, one of 1,000.
 
     The draws are those of the lesson on contrastive learning, so numbers can be compared.
     """
-    counts = counts or scale.pick(smoke=(100,), cpu=(100, 1000), gpu=(100, 1000))
-    draws = range(scale.pick(smoke=1, cpu=3, gpu=3))
-    found = [probes(encoder, draw, tuple(counts)) for draw in draws]
-    return {count: [one[count] for one in found] for count in counts}
+    draws = scale.pick(smoke={100: 1}, cpu={100: 3, 1000: 1}, gpu={100: 3, 1000: 3})
+    return {
+        count: [probes(encoder, draw, (count,))[count] for draw in range(times)]
+        for count, times in draws.items()
+    }
 
 
 def show(draws: Sequence[float]) -> str:

@@ -64,14 +64,14 @@ class Recipe:
     def pictures(cls) -> "Recipe":
         """A run on pictures, at the scale in force."""
         return cls(
-            steps=scale.pick(smoke=2, cpu=150, gpu=2000), batch_size=scale.pick(smoke=16, cpu=64, gpu=256)
+            steps=scale.pick(smoke=2, cpu=100, gpu=2000), batch_size=scale.pick(smoke=16, cpu=64, gpu=256)
         )
 
     @classmethod
     def sound(cls) -> "Recipe":
         """A run on recordings."""
         return cls(
-            steps=scale.pick(smoke=2, cpu=150, gpu=1000),
+            steps=scale.pick(smoke=2, cpu=120, gpu=1000),
             batch_size=scale.pick(smoke=16, cpu=48, gpu=96),
         )
 

@@ -114,7 +114,7 @@ def test_measures_of_a_painting():
 
 def test_the_ledger_s_pictures_are_those_that_are_probed():
     encoder = torch.nn.Flatten()
-    found = experiments.probe_draws(encoder, (100,))
+    found = experiments.probe_draws(encoder)
     assert len(found[100]) == 1  # at scale smoke
     assert 50 < found[100][0] < 90
     assert len(load_fashion_mnist("validation")) == 2000
