@@ -17,9 +17,8 @@ FIRST_CPC_LOSS = Prediction(
     chapter="self_supervised",
     question="A batch has 48 recordings, and the false answers are the other recordings at the same moment. Which loss, in "
     "nats, do you expect of CPC before anything is learned?",
-    explanation="Each prediction must pick its own among 48 frames. Guessing costs log(48) = 3.87 nats; an untrained "
-    "network whose scores are not all alike is sometimes sure and wrong, which costs a little more or less than "
-    "that.",
+    explanation="Each prediction must pick its own among 48 frames. Guessing costs log(48) = 3.87 nats. An untrained "
+    "network whose scores are not all alike is now and then sure and wrong, which costs somewhat more.",
     close=0.05,
 )
 
