@@ -76,6 +76,26 @@ from fmlib.nn.attention import attention, attention_map, merge_heads, split_head
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
+from fmlib.self_supervised.pretext.colorization import (
+    annealed_mean,
+    color_loss,
+    find_colors,
+    nearest_color,
+    rebalancing_weights,
+    to_lab,
+    to_rgb,
+)
+from fmlib.self_supervised.pretext.cpc import pick_own
+from fmlib.self_supervised.pretext.jigsaw import cut_tiles, farthest_order, normalize_tiles, shuffle_tiles
+from fmlib.self_supervised.pretext.listening import log_mel, pool_time, voice_folds
+from fmlib.self_supervised.pretext.rotation import all_rotations, turn_each
+from fmlib.self_supervised.pretext.shortcuts import (
+    add_mark,
+    cover_border,
+    cue_accuracy,
+    order_by_edges,
+    other_brightness,
+)
 
 
 def noise(*shape):
@@ -100,6 +120,8 @@ PICTURES = noise(2, 3, 6, 6)
 LABELED = {"train_features": noise(6, 4), "train_labels": torch.tensor([0, 1] * 3), "features": noise(5, 4)}
 MAPS = noise(2, 2, 6, 6)
 ODD_MASK = torch.tensor([[True, False, True, False], [False, True, False, True]])
+TILES = noise(2, 4, 1, 3, 3)
+ORDERS = torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2], [3, 2, 1, 0]])
 PROMPTS = {"tokens": draw(2, 4), "max_new_tokens": 2}
 
 # function, a valid call, names of tensors in which nan is refused
@@ -232,6 +254,37 @@ CALLS = [
     (info_nce, {"query": noise(3, 4), "keys": noise(3, 4), "queue": noise(6, 4), "temperature": 0.2}, ()),
     (enqueue, {"queue": noise(6, 4), "keys": noise(3, 4), "start": 0}, ()),
     (nt_xent, {"z1": noise(3, 4), "z2": noise(3, 4), "temperature": 0.2}, ()),
+    (all_rotations, {"images": PICTURES}, ()),
+    (turn_each, {"images": PICTURES, "turns": draw(2, below=4)}, ()),
+    (cut_tiles, {"images": PICTURES, "side": 2, "gap": 1, "generator": source()}, ()),
+    (normalize_tiles, {"tiles": TILES, "eps": 1e-3}, ()),
+    (shuffle_tiles, {"tiles": TILES, "orders": ORDERS, "which": draw(2, below=3)}, ()),
+    (farthest_order, {"every": ORDERS, "chosen": torch.tensor([1])}, ()),
+    (order_by_edges, {"tiles": TILES, "orders": ORDERS}, ()),
+    (to_lab, {"images": PICTURES}, ()),
+    (to_rgb, {"lab": PICTURES}, ()),
+    (find_colors, {"colors": noise(6, 2), "cell": 10.0, "least": 1}, ("colors",)),
+    (nearest_color, {"colors": noise(6, 2), "palette": noise(3, 2)}, ()),
+    (rebalancing_weights, {"frequencies": noise(4), "uniform": 0.5}, ("frequencies",)),
+    (color_loss, {"logits": noise(2, 4, 3, 3), "targets": draw(2, 3, 3, below=4), "weights": noise(4)}, ()),
+    (annealed_mean, {"logits": noise(2, 4, 3, 3), "palette": noise(4, 2), "temperature": 0.38}, ()),
+    (add_mark, {"images": PICTURES, "size": 2}, ()),
+    (cover_border, {"images": PICTURES, "width": 2}, ()),
+    (other_brightness, {"images": PICTURES[:, :1], "generator": source()}, ()),
+    (
+        cue_accuracy,
+        {
+            "cue": draw(6, below=3),
+            "answers": draw(6, below=3),
+            "test_cue": draw(4, below=3),
+            "test_answers": draw(4, below=3),
+        },
+        (),
+    ),
+    (pick_own, {"predicted": noise(2, 3, 4), "targets": noise(2, 3, 4)}, ()),
+    (log_mel, {"waves": noise(2, 600), "bands": 8, "window": 256, "frame": 80}, ()),
+    (pool_time, {"features": noise(2, 8, 3), "parts": 2}, ()),
+    (voice_folds, {"voices": torch.tensor([0, 1, 1])}, ()),
 ]
 ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
     "fmlib.augment.draw": {"check_pictures", "uniform"},
@@ -253,6 +306,27 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
 }
+ELSEWHERE |= {
+    "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
+    "fmlib.self_supervised.pretext.experiments": {
+        *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),
+        *("color_accuracy", "gray_of"),
+    },
+    "fmlib.self_supervised.pretext.listening": {"hear", "word_and_voice"},
+    "fmlib.self_supervised.pretext.rotation": {"check_square"},
+    "fmlib.self_supervised.pretext.training": {
+        *(
+            "as_floats",
+            "as_it_is",
+            "palette_of",
+            "color_targets",
+            "rotation_answers",
+            "jigsaw_accuracy",
+            "vary",
+        ),
+        *("train_rotation", "train_jigsaw", "train_colorizer", "train_regressor", "train_cpc"),
+    },
+}
 OUTSIDE = (
     "exercises",
     "viz",
@@ -271,6 +345,8 @@ ANY_RANK = {
     (pairs_from_halves, "weight"),
 }
 ANY_TYPE = {
+    (add_mark, "images"),
+    (cover_border, "images"),
     (embed, "images"),
     (halves_from_pairs, "weight"),
     (pairs_from_halves, "weight"),
