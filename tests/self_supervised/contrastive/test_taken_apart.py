@@ -36,7 +36,7 @@ def embeddings(batch=6, dim=5, seed=0):
 
 
 def gradient(loss, z):
-    return torch.autograd.grad(loss, z)[0]
+    return torch.autograd.grad(loss, z, retain_graph=True)[0]
 
 
 def test_alignment_and_uniformity_are_the_papers_two_lines():
