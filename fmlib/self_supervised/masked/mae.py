@@ -11,25 +11,27 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from fmlib.checks import BOOL, FLOAT, check_heads, check_number, check_sizes, check_tensors, check_whole
+from fmlib.checks import BOOL, FLOAT, LONG, check_heads, check_number, check_sizes, check_tensors, check_whole
 from fmlib.nn.attention import Attention
 from fmlib.nn.transformer import MLP, Block
-from fmlib.nn.vit import ViT, ViTConfig, patchify, sine_positions
+from fmlib.nn.vit import ViT, ViTConfig, patchify, sine_positions, unpatchify
 from fmlib.pretrained import build_model, checked_config
 from fmlib.self_supervised.masked.mae_checkpoint import read_mae
 
 
 def split_patches(
     noise: Float[Tensor, "batch patches"], keep: int
-) -> tuple[Int64[Tensor, "batch keep"], Bool[Tensor, "batch patches"]]:
-    """Which patches stay, and which are hidden: those with the lowest noise stay.
+) -> tuple[Int64[Tensor, "batch keep"], Bool[Tensor, "batch patches"], Int64[Tensor, "batch patches"]]:
+    """Shuffle the patches by their noise; the first `keep` stay visible, the rest is hidden.
 
     Args:
-        noise: one random number for each patch.
+        noise: one random number for each patch; no two in a row are equal.
         keep: how many stay, 1 to patches.
 
     Returns:
-        The places of those that stay, in random order; and True where a patch is hidden.
+        visible: the patches that stay, in shuffled order, lowest noise first.
+        hidden: True where a patch is hidden, in the picture's order.
+        restore: for each patch of the picture, its place in the shuffled order.
 
     Raises:
         TypeError: noise is no tensor of floats.
@@ -39,14 +41,56 @@ def split_patches(
     """
     check_tensors(("noise", noise, FLOAT, "batch patches"))
     check_whole("keep", keep, most=noise.shape[1])
-    visible = noise.argsort(dim=1)[:, :keep]
-    hidden = torch.ones(noise.shape, dtype=torch.bool, device=noise.device).scatter(1, visible, False)
-    return visible, hidden
+    order = noise.argsort(dim=1)
+    restore = order.argsort(dim=1)  # the inverse of a permutation is what sorts it
+    return order[:, :keep], restore >= keep, restore
 
 
-def pick(patches: Float[Tensor, "batch patches dim"], places: Int64[Tensor, "batch some"]) -> Tensor:
-    """The patches at these places, [batch, some, dim]."""
+def pick(
+    patches: Float[Tensor, "batch patches dim"], places: Int64[Tensor, "batch some"]
+) -> Float[Tensor, "batch some dim"]:
+    """The patches at these places, in this order.
+
+    Raises:
+        TypeError, ValueError: no tensors of floats and of torch.long, or other shapes.
+    """
+    check_tensors(("patches", patches, FLOAT, "batch patches dim"), ("places", places, LONG, "batch some"))
     return patches.gather(1, places[:, :, None].expand(-1, -1, patches.shape[2]))
+
+
+def restore_order(
+    seen: Float[Tensor, "batch keep dim"],
+    mask_token: Float[Tensor, "dim"],
+    restore: Int64[Tensor, "batch patches"],
+) -> Float[Tensor, "batch patches dim"]:
+    """Put what is known of the visible patches back where they stand, and the mask token everywhere else.
+
+    Args:
+        seen: of the visible patches, in shuffled order.
+        mask_token: stands for every hidden patch.
+        restore: see `split_patches`.
+
+    Returns:
+        A vector for each patch, in the picture's order.
+
+    Raises:
+        TypeError, ValueError: no tensors of floats and of torch.long, shapes that do not fit, or more patches seen than
+            there are.
+
+    Source: He et al. 2022, section 3, "Simple implementation".
+    """
+    check_tensors(
+        ("seen", seen, FLOAT, "batch keep dim"),
+        ("mask_token", mask_token, FLOAT, "dim"),
+        ("restore", restore, LONG, "batch patches"),
+    )
+    missing = restore.shape[1] - seen.shape[1]
+    if missing < 0:
+        raise ValueError(
+            f"seen has {seen.shape[1]} patches and restore {restore.shape[1]}: expected at most as many"
+        )
+    blanks = mask_token.to(seen.dtype).expand(len(seen), missing, -1)
+    return pick(torch.cat([seen, blanks], dim=1), restore)
 
 
 def patch_targets(
@@ -56,15 +100,52 @@ def patch_targets(
 
     Args:
         images, patch_size: see `patchify`.
-        normalize: bring each patch to mean 0 and variance 1, so that contrast counts and brightness does not.
+        normalize: bring each patch to mean 0 and variance 1 by itself, so that neither its brightness nor its contrast
+            must be found, only its pattern.
 
-    Source: He et al. 2022, section 3, "Reconstruction target".
+    Raises:
+        TypeError, ValueError: see `patchify`; patches of a single number cannot be normalized.
+
+    Source: He et al. 2022, section 3, "Reconstruction target"; the 1e-6 and the unbiased variance are their released code's.
     """
     target = patchify(images, patch_size)
     if normalize:
+        if target.shape[2] < 2:
+            raise ValueError("images have one number in each patch: expected at least 2, to have a variance")
         variance, mean = torch.var_mean(target, dim=2, keepdim=True)
         target = (target - mean) / (variance + 1e-6).sqrt()
     return target
+
+
+def as_pixels(
+    painted: Float[Tensor, "batch patches patch_dim"],
+    images: Float[Tensor, "batch channels height width"],
+    patch_size: int,
+    normalized: bool = False,
+) -> Float[Tensor, "batch channels height width"]:
+    """What was painted, as a picture.
+
+    Normalized patches say nothing of brightness and contrast: to show them, each borrows the mean and the deviation of the
+    true patch, also where it was hidden. That is cheating, and only for the eye.
+
+    Args:
+        painted: of every patch.
+        images: the true pictures, square.
+        patch_size: pixels along a side of a patch.
+        normalized: the patches were painted as `patch_targets` with `normalize` has them.
+
+    Raises:
+        TypeError, ValueError: shapes that do not fit, pictures that are not square.
+    """
+    true = patchify(images, patch_size)
+    check_tensors(
+        ("painted", painted, FLOAT, f"batch {true.shape[1]} {true.shape[2]}"),
+        ("images", images, FLOAT, "batch c h w"),
+    )
+    if normalized:
+        variance, mean = torch.var_mean(true, dim=2, keepdim=True)
+        painted = painted * (variance + 1e-6).sqrt() + mean
+    return unpatchify(painted, patch_size, images.shape[1])
 
 
 def mae_loss(
@@ -93,10 +174,10 @@ def mae_loss(
         ("target", target, FLOAT, "batch patches patch_dim"),
         ("hidden", hidden, BOOL, "batch patches"),
     )
-    if not bool(hidden.any()):
+    if hidden.device.type == "cpu" and not bool(hidden.any()):  # on a GPU the question would make it wait
         raise ValueError("hidden is False everywhere: expected at least one patch to paint")
     error = (painted - target).square().mean(dim=2)  # [batch, patches]
-    return error[hidden].mean()
+    return (error * hidden).sum() / hidden.sum()
 
 
 @dataclass(frozen=True)
@@ -177,7 +258,7 @@ class MAE(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """As the encoder's: see `ViT.reset_parameters`."""
+        """As the encoder's: see `ViT.reset_parameters`. The paper's code draws its matrices by Xavier's rule."""
         nn.init.trunc_normal_(self.mask_token, std=0.02)
         for part in (self.narrow, self.decoder, self.paint):
             for layer in part.modules():
@@ -186,36 +267,44 @@ class MAE(nn.Module):
                     nn.init.zeros_(layer.bias)
 
     def forward(
-        self, images: Float[Tensor, "batch channels height width"], noise: Float[Tensor, "batch patches"]
+        self,
+        images: Float[Tensor, "batch channels height width"],
+        noise: Float[Tensor, "batch patches"],
+        keep: int | None = None,
     ) -> tuple[Float[Tensor, "batch patches patch_dim"], Bool[Tensor, "batch patches"]]:
         """Hide patches, read the rest, paint all.
 
         Args:
             images: of the size that the encoder is for.
             noise: one random number for each patch; those with the lowest stay visible.
+            keep: how many stay; `config.keep` by default.
 
         Returns:
             What is painted for each patch, and True where it was hidden.
 
         Raises:
             TypeError: not tensors of floats.
-            ValueError: pictures of another size, or noise that does not fit them.
+            ValueError: pictures of another size, noise that does not fit them, or keep out of range.
         """
         vit = self.config.encoder
         sized = ("images", images, FLOAT, f"batch {vit.channels} {vit.image_size} {vit.image_size}")
         check_tensors(sized, ("noise", noise, FLOAT, f"batch {vit.grid**2}"))
-        visible, hidden = split_patches(noise, self.config.keep)
-        seen = self.encoder.read(pick(self.encoder.embed(images), visible))
-        return self.decode(seen, visible), hidden
+        visible, hidden, restore = split_patches(noise, self.config.keep if keep is None else keep)
+        tokens = self.encoder.read(pick(self.encoder.embed(images), visible))  # [batch, 1 + keep, dim]
+        return self.decode(tokens, restore), hidden
 
     def decode(
-        self, seen: Float[Tensor, "batch tokens dim"], visible: Int64[Tensor, "batch keep"]
+        self, tokens: Float[Tensor, "batch tokens dim"], restore: Int64[Tensor, "batch patches"]
     ) -> Float[Tensor, "batch patches patch_dim"]:
-        """Put what the encoder says in its places, a mask token everywhere else, and paint."""
-        x = self.narrow(seen)
-        patches = self.mask_token.to(x.dtype).expand(len(x), self.config.encoder.grid**2, -1)
-        patches = patches.scatter(1, visible[:, :, None].expand(-1, -1, x.shape[2]), x[:, 1:])
-        x = torch.cat([x[:, :1], patches], dim=1) + self.decoder_positions
+        """Paint every patch from what the encoder says of the visible ones.
+
+        Args:
+            tokens: the class token's features, then those of the visible patches in shuffled order.
+            restore: see `split_patches`.
+        """
+        x = self.narrow(tokens)
+        x = torch.cat([x[:, :1], restore_order(x[:, 1:], self.mask_token, restore)], dim=1)
+        x = x + self.decoder_positions
         for block in self.decoder:
             x = block(x)
         return self.paint(self.decoder_norm(x))[:, 1:]  # without the class token

@@ -27,38 +27,41 @@ def _vector(tensor: Tensor) -> Tensor:
     return tensor.flatten()
 
 
-def both(theirs: str, ours: str) -> tuple[Rename, Rename]:
+def _both(theirs: str, ours: str) -> tuple[Rename, Rename]:
     """Weight and bias of one layer."""
     return tuple(Rename(f"{theirs}.{kind}", f"{ours}.{kind}") for kind in ("weight", "bias"))
 
 
-def block(theirs: str, ours: str) -> tuple[Rename, ...]:
+def _block(theirs: str, ours: str) -> tuple[Rename, ...]:
     """A block of a published vision transformer."""
     return (
-        *both(f"{theirs}.attention.attention.query", f"{ours}.attention.query"),
-        *both(f"{theirs}.attention.attention.key", f"{ours}.attention.key"),
-        *both(f"{theirs}.attention.attention.value", f"{ours}.attention.value"),
-        *both(f"{theirs}.attention.output.dense", f"{ours}.attention.output"),
-        *both(f"{theirs}.layernorm_before", f"{ours}.attention_norm"),
-        *both(f"{theirs}.intermediate.dense", f"{ours}.mlp.expand"),
-        *both(f"{theirs}.output.dense", f"{ours}.mlp.contract"),
-        *both(f"{theirs}.layernorm_after", f"{ours}.mlp_norm"),
+        *_both(f"{theirs}.attention.attention.query", f"{ours}.attention.query"),
+        *_both(f"{theirs}.attention.attention.key", f"{ours}.attention.key"),
+        *_both(f"{theirs}.attention.attention.value", f"{ours}.attention.value"),
+        *_both(f"{theirs}.attention.output.dense", f"{ours}.attention.output"),
+        *_both(f"{theirs}.layernorm_before", f"{ours}.attention_norm"),
+        *_both(f"{theirs}.intermediate.dense", f"{ours}.mlp.expand"),
+        *_both(f"{theirs}.output.dense", f"{ours}.mlp.contract"),
+        *_both(f"{theirs}.layernorm_after", f"{ours}.mlp_norm"),
     )
 
 
 MAE_TABLE = (
     Rename("vit.embeddings.cls_token", "encoder.class_token", _vector),
     Rename("vit.embeddings.position_embeddings", "encoder.position_embedding", _first),
-    Rename("vit.embeddings.patch_embeddings.projection.weight", "encoder.patch_embedding.weight", patches_as_rows),
+    Rename(
+        "vit.embeddings.patch_embeddings.projection.weight", "encoder.patch_embedding.weight", patches_as_rows
+    ),
     Rename("vit.embeddings.patch_embeddings.projection.bias", "encoder.patch_embedding.bias"),
-    *block("vit.encoder.layer.{i}", "encoder.blocks.{i}"),
-    *both("vit.layernorm", "encoder.norm"),
+    *_block("vit.encoder.layer.{i}", "encoder.blocks.{i}"),
+    *_both("vit.layernorm", "encoder.norm"),
     Rename("decoder.mask_token", "mask_token", _vector),
     Rename("decoder.decoder_pos_embed", "decoder_positions", _first),
-    *both("decoder.decoder_embed", "narrow"),
-    *block("decoder.decoder_layers.{i}", "decoder.{i}"),
-    *both("decoder.decoder_norm", "decoder_norm"),
-    *both("decoder.decoder_pred", "paint"),
+    *_both("decoder.decoder_embed", "narrow"),
+    *_block("decoder.decoder_layers.{i}", "decoder.{i}"),
+    *_block("decoder.decoder_encoder.layer.{i}", "decoder.{i}"),  # as transformers 5 writes them
+    *_both("decoder.decoder_norm", "decoder_norm"),
+    *_both("decoder.decoder_pred", "paint"),
 )
 SIZES = {  # ours -> theirs
     "image_size": "image_size",
