@@ -1,8 +1,8 @@
 """Exercises of the self-supervised chapter, in the order of its lessons."""
 
-from fmlib.exercises.self_supervised import contrastive
+from fmlib.exercises.self_supervised import contrastive, masked
 
-LESSONS = (contrastive,)
+LESSONS = (contrastive, masked)
 
 EXERCISES = tuple(item for lesson in LESSONS for item in lesson.EXERCISES)
 PREDICTIONS = tuple(item for lesson in LESSONS for item in lesson.PREDICTIONS)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64, Integer
 from torch import Tensor, nn
 
-from fmlib.checks import BOOL, FLOAT, LONG, check_range, check_tensors
+from fmlib.checks import BOOL, FLOAT, LONG, check_range, check_tensors, check_whole
 from fmlib.llm.family.bert import Bert, BertConfig
 from fmlib.llm.gpt.cross_entropy import mean_cross_entropy
 from fmlib.pretrained import build_model, checked_config
@@ -107,36 +107,31 @@ def pretraining_loss(
 
 @torch.no_grad()
 def pseudo_surprise(
-    model: Bert,
-    tokens: Int64[Tensor, "length"],
-    mask_token: int,
-    types: Int64[Tensor, "length"] | None = None,
+    model: nn.Module, tokens: Int64[Tensor, "length"], mask_token: int
 ) -> Float[Tensor, "length"]:
     """How surprising each token is to a model that reads both ways: hide it alone, and ask for it.
 
-    The mean's exponential is the text's pseudo-perplexity. It is no probability of the text, since every token is guessed
-    with all others in view.
+    The exponential of the mean is the text's pseudo-perplexity. It belongs to no probability of the text, since every token
+    is guessed with all others in view.
 
     Args:
-        model: left in the mode in which it came.
-        tokens: one text, at most max_length tokens.
+        model: from tokens [batch, length] to logits [batch, length, vocab], e.g. `Bert`; in the mode in which it came.
+        tokens: one text.
         mask_token: id of the mask token.
-        types: the segments, 0 by default.
 
     Returns:
-        -log p of each token in nats, in one pass over as many copies as there are tokens.
+        -log p of each token in nats, from one pass over as many copies of the text as it has tokens.
 
     Raises:
-        TypeError, ValueError: no row of torch.long tokens of the vocabulary, or too many of them.
+        TypeError, ValueError: no row of torch.long tokens, or a mask_token that is no whole number from 0.
 
     Source: Salazar et al. 2020, "Masked Language Model Scoring", section 2.1.
     """
     check_tensors(("tokens", tokens, LONG, "length"))
+    check_whole("mask_token", mask_token, least=0)
     hidden = torch.eye(len(tokens), dtype=torch.bool, device=tokens.device)
-    copies = tokens.expand(len(tokens), -1).masked_fill(hidden, mask_token)
-    kinds = None if types is None else types.expand_as(copies)
-    logits = model.logits(model.hidden(copies, types=kinds)[hidden])  # [length, vocab]
-    return F.cross_entropy(logits.float(), tokens, reduction="none")
+    logits = model(tokens.expand(len(tokens), -1).masked_fill(hidden, mask_token))
+    return F.cross_entropy(logits[hidden], tokens, reduction="none")
 
 
 def load_bert_pretraining(source: str | os.PathLike = "google-bert/bert-base-uncased") -> BertPretraining:

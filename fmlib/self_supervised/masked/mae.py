@@ -117,6 +117,28 @@ def patch_targets(
     return target
 
 
+def undo_normalization(
+    painted: Float[Tensor, "batch patches patch_dim"], patches: Float[Tensor, "batch patches patch_dim"]
+) -> Float[Tensor, "batch patches patch_dim"]:
+    """Normalized patches in pixels, with the mean and the variance of the true ones.
+
+    Args:
+        painted: as `patch_targets` with `normalize` has them.
+        patches: the true ones, of at least 2 numbers each.
+
+    Raises:
+        TypeError, ValueError: no tensors of floats, shapes that differ, or patches of a single number.
+    """
+    check_tensors(
+        ("painted", painted, FLOAT, "batch patches patch_dim"),
+        ("patches", patches, FLOAT, "batch patches patch_dim"),
+    )
+    if patches.shape[2] < 2:
+        raise ValueError("patches have one number each: expected at least 2, to have a variance")
+    variance, mean = torch.var_mean(patches, dim=2, keepdim=True)
+    return painted * (variance + 1e-6).sqrt() + mean
+
+
 def as_pixels(
     painted: Float[Tensor, "batch patches patch_dim"],
     images: Float[Tensor, "batch channels height width"],
@@ -143,8 +165,7 @@ def as_pixels(
         ("images", images, FLOAT, "batch c h w"),
     )
     if normalized:
-        variance, mean = torch.var_mean(true, dim=2, keepdim=True)
-        painted = painted * (variance + 1e-6).sqrt() + mean
+        painted = undo_normalization(painted, true)
     return unpatchify(painted, patch_size, images.shape[1])
 
 

@@ -21,7 +21,7 @@ from fmlib.self_supervised.contrastive.training import GENTLE
 from fmlib.self_supervised.masked.bert import BertPretraining, pretraining_loss
 from fmlib.self_supervised.masked.mae import MAE, MAEConfig, mae_loss, patch_targets
 from fmlib.self_supervised.masked.pairs import sentence_pairs
-from fmlib.self_supervised.masked.plays import CLS, MASK, SEP, SPECIAL
+from fmlib.self_supervised.masked.plays import Vocabulary, load_plays
 from fmlib.training.batches import ShuffledBatches, TextBatches
 from fmlib.training.fit import fit
 from fmlib.training.history import History
@@ -107,8 +107,8 @@ class BertRecipe:
 
     model: BertConfig
     steps: int
-    batch_size: int = 32
-    rate: float = 4e-3
+    batch_size: int = 16
+    rate: float = 5e-3
     weight_decay: float = 0.1
     betas: tuple[float, float] = (0.9, 0.95)
 
@@ -126,21 +126,17 @@ class BertRecipe:
     @classmethod
     def main(cls) -> "BertRecipe":
         """The lesson's run, at the scale in force."""
-        vocab = vocab_size()
+        size = load_plays()[1].size
         return scale.pick(
-            smoke=cls(BertConfig(vocab, max_length=35, layers=2, heads=2, dim=32), steps=4, batch_size=8),
-            cpu=cls(BertConfig(vocab, max_length=67), steps=1000),
+            smoke=cls(BertConfig(size, max_length=33, layers=2, heads=2, dim=16), steps=4, batch_size=8),
+            cpu=cls(BertConfig(size, max_length=65, dim=64), steps=2000),
             gpu=cls(
-                BertConfig(vocab, max_length=131, layers=6, heads=6, dim=192, dropout=0.1),
-                steps=6000,
+                BertConfig(size, max_length=129, layers=6, heads=6, dim=192),
+                steps=4000,
                 batch_size=64,
+                rate=2e-3,
             ),
         )
-
-
-def vocab_size() -> int:
-    """How many pieces the plays are cut into."""
-    return scale.pick(smoke=256, cpu=2048, gpu=4096)
 
 
 class MeanOfPatches(nn.Module):
@@ -255,37 +251,41 @@ BertLoss = Callable[[nn.Module, Int64[Tensor, "batch length"], torch.Generator],
 
 def pair_batch(
     pieces: Int64[Tensor, "batch length"],
-    vocab_size: int,
+    vocabulary: Vocabulary,
     follow_share: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """A batch as BERT reads it: pairs, some of which follow each other, with hidden tokens.
 
     Args:
-        pieces: text in a row. Where the second half is not to follow, it is the next row's, from elsewhere in the text.
-        vocab_size: of the tokens.
+        pieces: text in a row, at least two. A second half that does not follow is the next row's, from elsewhere.
+        vocabulary: which tokens there are.
         follow_share: how likely the second half follows; BERT has 0.5, and 1 leaves the text as it is.
         generator: to draw from.
 
     Returns:
-        read, types, targets: [batch, length + 3]; labels [batch], see `sentence_pairs`.
+        read, types, targets: [batch, length + 3]; labels: [batch], see `sentence_pairs`.
     """
     follows = torch.rand(len(pieces), generator=generator) < follow_share
-    tokens, types, labels = sentence_pairs(pieces, pieces.roll(1, 0), follows, CLS, SEP)
-    read, targets = mask_tokens(tokens, MASK, vocab_size, generator=generator, special=SPECIAL)
+    tokens, types, labels = sentence_pairs(
+        pieces, pieces.roll(1, 0), follows, vocabulary.start, vocabulary.end
+    )
+    read, targets = mask_tokens(
+        tokens, vocabulary.mask, vocabulary.size, generator=generator, special=vocabulary.special
+    )
     return read, types, targets, labels
 
 
-def masked_only(recipe: BertRecipe, follow_share: float = 1.0) -> BertLoss:
+def masked_only(vocabulary: Vocabulary, follow_share: float = 1.0) -> BertLoss:
     """For `fit`: BERT is asked for hidden tokens and nothing else.
 
     Args:
-        recipe: the sizes.
+        vocabulary: which tokens there are.
         follow_share: see `pair_batch`.
     """
 
     def loss(model: nn.Module, pieces: Tensor, generator: torch.Generator) -> Tensor:
-        batch = pair_batch(pieces.cpu(), recipe.model.vocab_size, follow_share, generator)
+        batch = pair_batch(pieces.cpu(), vocabulary, follow_share, generator)
         read, types, targets, _ = (part.to(pieces.device) for part in batch)
         asked = targets != IGNORED
         logits, relation = model(read, types=types, asked=asked)
@@ -295,15 +295,15 @@ def masked_only(recipe: BertRecipe, follow_share: float = 1.0) -> BertLoss:
     return loss
 
 
-def masked_and_next(recipe: BertRecipe) -> BertLoss:
+def masked_and_next(vocabulary: Vocabulary) -> BertLoss:
     """For `fit`: BERT's own task, hidden tokens and whether the second half follows, in half of the rows.
 
     Args:
-        recipe: the sizes.
+        vocabulary: which tokens there are.
     """
 
     def loss(model: nn.Module, pieces: Tensor, generator: torch.Generator) -> Tensor:
-        batch = pair_batch(pieces.cpu(), recipe.model.vocab_size, 0.5, generator)
+        batch = pair_batch(pieces.cpu(), vocabulary, 0.5, generator)
         read, types, targets, labels = (part.to(pieces.device) for part in batch)
         asked = targets != IGNORED
         logits, relation = model(read, types=types, asked=asked)
@@ -320,7 +320,7 @@ def train_bert(
     Args:
         tokens: the text.
         recipe: the numbers.
-        loss: `masked_only` or `masked_and_next` of the recipe.
+        loss: `masked_only` or `masked_and_next`.
         seed: of weights, batches, pairs and hidden tokens.
         **options: passed to `fit`.
     """

@@ -210,12 +210,8 @@ def test_what_cannot_be_paired_or_judged_is_refused(refuses):
     with refuses(ValueError, r"second has shape \(1, 4\): expected .*, where batch is 2 as in first"):
         join_pairs(pieces, pieces[:1, :4], 2, 3)
     with refuses(ValueError, "labels go from 0 to 2: expected 0 to 1"):
-        pretraining_loss(
-            torch.zeros(2, 5), torch.tensor([0, 1]), torch.zeros(3, 2), torch.tensor([0, 2, 1])
-        )
+        pretraining_loss(torch.zeros(2, 5), torch.tensor([0, 1]), torch.zeros(3, 2), torch.tensor([0, 2, 1]))
     with refuses(ValueError, "targets go from -100 to 1: expected 0 to 4"):
-        pretraining_loss(
-            torch.zeros(2, 5), torch.tensor([-100, 1]), torch.zeros(2, 2), torch.tensor([0, 1])
-        )
+        pretraining_loss(torch.zeros(2, 5), torch.tensor([-100, 1]), torch.zeros(2, 2), torch.tensor([0, 1]))
     with refuses(ValueError, "asked has shape"):
         tiny()(random_text(2, 6), asked=torch.ones(2, 5, dtype=torch.bool))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fmlib.self_supervised.masked.guesses import Between, choose_between, left_nats
-from fmlib.self_supervised.masked.plays import CLS, MASK, SEP, ask
+from fmlib.self_supervised.masked.plays import Vocabulary, ask
 
 RANDOM = np.random.default_rng(0)
 TEXT = RANDOM.integers(0, 6, 400)
@@ -29,7 +29,9 @@ def test_a_text_that_repeats_is_guessed_from_its_neighbors():
 
 
 def test_two_neighbors_say_more_than_the_one_on_the_left():
-    train = np.concatenate([[2 * RANDOM.integers(0, 4), 8 + (k := RANDOM.integers(0, 3)), 2 * k + 1] for _ in range(900)])
+    train = np.concatenate(
+        [[2 * RANDOM.integers(0, 4), 8 + (k := RANDOM.integers(0, 3)), 2 * k + 1] for _ in range(900)]
+    )
     places = np.arange(1, 899, 3)  # the middle token decides the right one, and the left one says nothing
     both = Between(train, 11, 0.5).nats(train[:900], places)
     one = left_nats(train, train[:300], train[:900], 11, 2)[places]
@@ -37,30 +39,39 @@ def test_two_neighbors_say_more_than_the_one_on_the_left():
     assert one.mean() > 0.9
 
 
-def test_the_asked_tokens_are_those_of_the_text_and_marks_are_never_asked_for(generator):
-    text = torch.randint(5, 40, (203,), generator=generator)
-    asked = ask(text, 20, 40, generator=generator)
+def test_the_asked_letters_are_those_of_the_text_and_marks_are_never_asked_for(generator):
+    text, vocabulary = torch.randint(40, (203,), generator=generator), Vocabulary(40)
+    asked = ask(text, 20, vocabulary, 9, generator=generator)
     chosen = asked.targets != -100
-    assert asked.read.shape == (10, 23)
+    assert asked.read.shape == (9, 23)
     assert torch.equal(text[asked.places], asked.targets[chosen])
     assert asked.places.min() >= 2
     assert asked.places.max() <= 201
+    assert len(asked.places.unique()) == len(asked.places)
     assert (chosen.sum(dim=1) == 3).all()  # 15 % of 20
-    for column, mark in ((0, CLS), (11, SEP), (22, SEP)):
+    for column, mark in ((0, vocabulary.start), (11, vocabulary.end), (22, vocabulary.end)):
         assert (asked.read[:, column] == mark).all()
         assert not chosen[:, column].any()
-    assert (asked.read[~chosen] != MASK).all()
+    assert (asked.read[~chosen] != vocabulary.mask).all()
+    assert asked.types[0].tolist() == [0] * 12 + [1] * 11
 
 
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        (lambda: ask(torch.arange(5, 25), 3, 40, generator=torch.Generator()), "length is 3"),
-        (lambda: ask(torch.arange(5, 25), 20, 40, generator=torch.Generator()), "at most the text's 20 less 3"),
+        (lambda: ask(torch.arange(20), 3, Vocabulary(40), 1, generator=torch.Generator()), "length is 3"),
+        (
+            lambda: ask(torch.arange(20), 20, Vocabulary(40), 1, generator=torch.Generator()),
+            "at most the text's 20 less 3",
+        ),
+        (lambda: ask(torch.arange(20), 4, Vocabulary(40), 5, generator=torch.Generator()), "count is 5"),
         (lambda: Between(TEXT, 6, 0.0), "discount is 0.0"),
         (lambda: Between(TEXT, 5), "train goes from 0 to 5"),
         (lambda: Between(TEXT, 6).nats(TEXT, np.array([0])), "places go from 0"),
-        (lambda: Between(TEXT, 6).nats(TEXT, np.array([399])), "places goes from 399 to 399: expected 0 to 398"),
+        (
+            lambda: Between(TEXT, 6).nats(TEXT, np.array([399])),
+            "places goes from 399 to 399: expected 0 to 398",
+        ),
         (lambda: choose_between(TEXT, TEXT[:2], 6), "validation has 2 tokens"),
         (lambda: left_nats(TEXT, TEXT, TEXT, 6, 0), "order is 0"),
     ],
