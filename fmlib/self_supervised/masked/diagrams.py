@@ -20,7 +20,7 @@ def mae() -> Diagram:
     picture = "batch channels size size"
     d.arrow(images, embed, picture, lines=["[batch,", "channels,", "size, size]"])
     d.arrow(noise, split, "batch patches", label="left")
-    d.arrow(embed, choose, "batch patches dim", x=75)
+    d.arrow(embed, choose, "batch patches dim", x=75, label=(82, 130, "start"))
     d.arrow(split, choose, "batch keep", name="visible", x=255, label=None)
     d.arrow(choose, read, "batch keep dim", x=75)
     d.arrow(read, decode, "batch tokens dim", x=75)
@@ -30,7 +30,7 @@ def mae() -> Diagram:
     d.arrow(target, loss, "batch patches patch_dim", name="target", x=75)
     d.arrow(true, target, picture, label=None)
     d.arrow(loss, number, "", x=342)
-    d.note("visible", 250, 150, "end")
+    d.note("visible", 250, 156, "end")
     d.note("restore", 293, 216, "end")
     d.note("hidden", 353, 256, "end")
     d.note("visible is [batch, keep];\nrestore and hidden\nare [batch, patches].", 160, 520)

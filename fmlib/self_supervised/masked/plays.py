@@ -1,5 +1,6 @@
 """Shakespeare as BERT reads him, letter by letter, and the letters of held-out plays that everybody guesses."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -15,10 +16,11 @@ from fmlib.self_supervised.masked.pairs import join_pairs
 MARKS = 3  # [MASK], [CLS] and [SEP] come behind the letters
 
 
-class Vocabulary(NamedTuple):
+@dataclass(frozen=True)
+class Vocabulary:
     """Which tokens there are: letters, then the marks.
 
-    Attributes:
+    Args:
         letters: how many of them are letters.
     """
 

@@ -53,19 +53,16 @@ class MAERecipe:
     @classmethod
     def main(cls) -> "MAERecipe":
         """The lesson's run, at the scale in force."""
-        small = MAEConfig(
-            encoder=ViTConfig(sines=True, layers=2, heads=2, dim=32), decoder_dim=32, normalize=True
-        )
-        whole = MAEConfig(encoder=ViTConfig(sines=True), normalize=True)
+        small = MAEConfig(encoder=ViTConfig(sines=True, layers=2, heads=2, dim=32), decoder_dim=32)
+        whole = MAEConfig(encoder=ViTConfig(sines=True))
         large = MAEConfig(
             encoder=ViTConfig(sines=True, layers=6, heads=6, dim=192),
             decoder_layers=2,
             decoder_dim=96,
-            normalize=True,
         )
         return scale.pick(
             smoke=cls(small, steps=4, batch_size=32),
-            cpu=cls(whole, steps=600),
+            cpu=cls(whole, steps=400),
             gpu=cls(large, steps=4000, batch_size=512, rate=2e-3),
         )
 
@@ -89,7 +86,7 @@ class TuneRecipe:
     @classmethod
     def main(cls) -> "TuneRecipe":
         """Chosen on validation pictures; the same for an encoder from scratch."""
-        return cls(steps=scale.pick(smoke=2, cpu=200, gpu=400))
+        return cls(steps=scale.pick(smoke=2, cpu=150, gpu=400))
 
 
 @dataclass(frozen=True)
