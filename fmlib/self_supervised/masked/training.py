@@ -62,7 +62,7 @@ class MAERecipe:
         )
         return scale.pick(
             smoke=cls(small, steps=4, batch_size=32),
-            cpu=cls(whole, steps=400),
+            cpu=cls(whole, steps=400, batch_size=192),
             gpu=cls(large, steps=4000, batch_size=512, rate=2e-3),
         )
 
@@ -78,14 +78,14 @@ class TuneRecipe:
     """
 
     steps: int
-    batch_size: int = 50
+    batch_size: int = 32
     rate: float = 1e-3
     weight_decay: float = 0.05
     augment: Augmentation = field(default_factory=lambda: GENTLE)
 
     @classmethod
     def main(cls) -> "TuneRecipe":
-        """Chosen on validation pictures; the same for an encoder from scratch."""
+        """The lesson's runs, at the scale in force; it chooses the rate on validation pictures."""
         return cls(steps=scale.pick(smoke=2, cpu=150, gpu=400))
 
 
@@ -126,7 +126,7 @@ class BertRecipe:
         size = load_plays()[1].size
         return scale.pick(
             smoke=cls(BertConfig(size, max_length=33, layers=2, heads=2, dim=16), steps=4, batch_size=8),
-            cpu=cls(BertConfig(size, max_length=65, dim=64), steps=2000),
+            cpu=cls(BertConfig(size, max_length=47, dim=64), steps=2200),
             gpu=cls(
                 BertConfig(size, max_length=129, layers=6, heads=6, dim=192),
                 steps=4000,
