@@ -74,6 +74,7 @@ from fmlib.llm.pretraining.scaling import power_law_by_line
 from fmlib.llm.pretraining.training import surprise_of_text
 from fmlib.nn.attention import attention, attention_map, merge_heads, split_heads
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
+from fmlib.nn.vit import patchify, unpatchify
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
 from fmlib.self_supervised.pretext.colorization import (
@@ -96,6 +97,18 @@ from fmlib.self_supervised.pretext.shortcuts import (
     order_by_edges,
     other_brightness,
 )
+from fmlib.self_supervised.masked.bert import pretraining_loss, pseudo_surprise
+from fmlib.self_supervised.masked.mae import (
+    as_pixels,
+    mae_loss,
+    patch_targets,
+    pick,
+    restore_order,
+    split_patches,
+    undo_normalization,
+)
+from fmlib.self_supervised.masked.pairs import join_pairs, sentence_pairs
+from fmlib.self_supervised.masked.plays import Vocabulary, ask
 
 
 def noise(*shape):
@@ -285,6 +298,42 @@ CALLS = [
     (log_mel, {"waves": noise(2, 600), "bands": 8, "window": 256, "frame": 80}, ()),
     (pool_time, {"features": noise(2, 8, 3), "parts": 2}, ()),
     (voice_folds, {"voices": torch.tensor([0, 1, 1])}, ()),
+    (patchify, {"images": PICTURES, "patch_size": 3}, ()),
+    (unpatchify, {"patches": noise(2, 4, 27), "patch_size": 3, "channels": 3}, ()),
+    (split_patches, {"noise": noise(2, 9), "keep": 3}, ()),
+    (pick, {"patches": noise(2, 9, 4), "places": draw(2, 3)}, ()),
+    (
+        restore_order,
+        {"seen": noise(2, 3, 4), "mask_token": noise(4), "restore": torch.arange(9).repeat(2, 1)},
+        (),
+    ),
+    (patch_targets, {"images": PICTURES, "patch_size": 3}, ()),
+    (mae_loss, {"painted": noise(2, 4, 3), "target": noise(2, 4, 3), "hidden": ODD_MASK}, ()),
+    (undo_normalization, {"painted": noise(2, 4, 3), "patches": noise(2, 4, 3)}, ()),
+    (as_pixels, {"painted": noise(2, 4, 27), "images": PICTURES, "patch_size": 3}, ()),
+    (
+        pretraining_loss,
+        {"logits": noise(4, 8), "targets": draw(4), "relation": noise(3, 2), "labels": draw(3, below=2)},
+        (),
+    ),
+    (pseudo_surprise, {"model": model(), "tokens": draw(4), "mask_token": 1}, ()),
+    (join_pairs, {"first": draw(2, 3), "second": draw(2, 4), "start_token": 1, "end_token": 2}, ()),
+    (
+        sentence_pairs,
+        {
+            "pieces": draw(2, 4),
+            "others": draw(2, 4),
+            "follows": torch.tensor([True, False]),
+            "start_token": 1,
+            "end_token": 2,
+        },
+        (),
+    ),
+    (
+        ask,
+        {"text": draw(60), "length": 6, "vocabulary": Vocabulary(8), "count": 3, "generator": source()},
+        (),
+    ),
 ]
 ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
     "fmlib.augment.draw": {"check_pictures", "uniform"},
@@ -305,6 +354,16 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
+    "fmlib.self_supervised.masked.experiments": {
+        "asked_nats",
+        "painted_out_of_place",
+        "painting_errors",
+        "paintings",
+        "pair_accuracy",
+    },
+    "fmlib.self_supervised.masked.guesses": {"left_nats", "choose_between"},
+    "fmlib.self_supervised.masked.mae_checkpoint": {"patches_as_rows"},
+    "fmlib.self_supervised.masked.training": {"pair_batch", "train_bert", "train_mae"},
 }
 ELSEWHERE |= {
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},

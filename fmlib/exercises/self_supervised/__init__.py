@@ -3,6 +3,9 @@
 from fmlib.exercises.self_supervised import contrastive, pretext
 
 LESSONS = (pretext, contrastive)
+from fmlib.exercises.self_supervised import contrastive, masked
+
+LESSONS = (contrastive, masked)
 
 EXERCISES = tuple(item for lesson in LESSONS for item in lesson.EXERCISES)
 PREDICTIONS = tuple(item for lesson in LESSONS for item in lesson.PREDICTIONS)
