@@ -77,6 +77,18 @@ from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.nn.vit import patchify, unpatchify
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
+from fmlib.self_supervised.masked.bert import pretraining_loss, pseudo_surprise
+from fmlib.self_supervised.masked.mae import (
+    as_pixels,
+    mae_loss,
+    patch_targets,
+    pick,
+    restore_order,
+    split_patches,
+    undo_normalization,
+)
+from fmlib.self_supervised.masked.pairs import join_pairs, sentence_pairs
+from fmlib.self_supervised.masked.plays import Vocabulary, ask
 from fmlib.self_supervised.pretext.colorization import (
     annealed_mean,
     color_loss,
@@ -97,18 +109,6 @@ from fmlib.self_supervised.pretext.shortcuts import (
     order_by_edges,
     other_brightness,
 )
-from fmlib.self_supervised.masked.bert import pretraining_loss, pseudo_surprise
-from fmlib.self_supervised.masked.mae import (
-    as_pixels,
-    mae_loss,
-    patch_targets,
-    pick,
-    restore_order,
-    split_patches,
-    undo_normalization,
-)
-from fmlib.self_supervised.masked.pairs import join_pairs, sentence_pairs
-from fmlib.self_supervised.masked.plays import Vocabulary, ask
 
 
 def noise(*shape):

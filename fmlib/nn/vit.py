@@ -1,6 +1,6 @@
 """The vision transformer: a picture is cut into patches, and they are read as a text is, by the same block."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import torch

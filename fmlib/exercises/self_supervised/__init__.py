@@ -1,11 +1,8 @@
 """Exercises of the self-supervised chapter, in the order of its lessons."""
 
-from fmlib.exercises.self_supervised import contrastive, pretext
+from fmlib.exercises.self_supervised import contrastive, masked, pretext
 
-LESSONS = (pretext, contrastive)
-from fmlib.exercises.self_supervised import contrastive, masked
-
-LESSONS = (contrastive, masked)
+LESSONS = (pretext, contrastive, masked)
 
 EXERCISES = tuple(item for lesson in LESSONS for item in lesson.EXERCISES)
 PREDICTIONS = tuple(item for lesson in LESSONS for item in lesson.PREDICTIONS)
