@@ -151,24 +151,33 @@ def sine_positions(grid: int, dim: int) -> Float[Tensor, "patches dim"]:
     return torch.cat([columns, rows], dim=2).flatten(0, 1).float()
 
 
-class Scaled(nn.Module):
-    """A part of a block whose output is multiplied by a learned number for each feature (LayerScale).
+class ScaledAttention(Attention):
+    """Attention whose output is multiplied by a learned number for each feature (LayerScale).
 
     Args:
-        part: attention or an MLP.
-        dim: its features.
+        dim, heads, dropout: as of `Attention`.
         start: of the numbers.
 
     Source: Touvron et al. 2021, "Going deeper with Image Transformers", eq. 4.
     """
 
-    def __init__(self, part: nn.Module, dim: int, start: float) -> None:
-        super().__init__()
-        self.part = part
+    def __init__(self, dim: int, heads: int, start: float, dropout: float = 0.0) -> None:
+        super().__init__(dim, heads, dropout=dropout)
         self.gain = nn.Parameter(torch.full((dim,), float(start)))
 
     def forward(self, *args, **options) -> Tensor:
-        return self.part(*args, **options) * self.gain
+        return super().forward(*args, **options) * self.gain
+
+
+class ScaledMLP(MLP):
+    """An MLP whose output is multiplied by a learned number for each feature; see `ScaledAttention`."""
+
+    def __init__(self, dim: int, hidden_dim: int, start: float) -> None:
+        super().__init__(dim, hidden_dim)
+        self.gain = nn.Parameter(torch.full((dim,), float(start)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * self.gain
 
 
 class ViT(nn.Module):
@@ -191,8 +200,7 @@ class ViT(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             Block(
-                self._scaled(Attention(config.dim, config.heads, dropout=config.dropout)),
-                self._scaled(MLP(config.dim, config.hidden_dim)),
+                *_parts(config),
                 norm,
                 dropout=config.dropout,
             )
@@ -201,10 +209,6 @@ class ViT(nn.Module):
         self.norm = norm()
         self.feature_dim = config.dim
         self.reset_parameters()
-
-    def _scaled(self, part: nn.Module) -> nn.Module:
-        start = self.config.layer_scale
-        return part if start is None else Scaled(part, self.config.dim, start)
 
     def reset_parameters(self) -> None:
         """Small random weights of standard deviation 0.02, no biases, norms that change nothing.
@@ -277,3 +281,12 @@ class ViT(nn.Module):
             ValueError: other channels, or patches do not cover the pictures.
         """
         return self.tokens(images)[:, 0]
+
+
+def _parts(config: ViTConfig) -> tuple[Attention, MLP]:
+    """What a block is made of."""
+    if config.layer_scale is None:
+        return Attention(config.dim, config.heads, dropout=config.dropout), MLP(config.dim, config.hidden_dim)
+    start = config.layer_scale
+    attention = ScaledAttention(config.dim, config.heads, start, dropout=config.dropout)
+    return attention, ScaledMLP(config.dim, config.hidden_dim, start)
