@@ -15,8 +15,7 @@ def self_supervised_example(
     """Train one of the self-supervised methods on Fashion-MNIST without labels.
 
     Args:
-        method: one of `fmlib.self_supervised.methods.METHODS`: "rotation", "jigsaw", "simclr", "moco", "byol",
-            "barlow_twins", "vicreg", "dino" or "mae".
+        method: one of `fmlib.self_supervised.methods.METHODS`: "rotation", "jigsaw", "simclr", "moco" or "mae".
         steps: of training; by default what takes a minute or two at the scale in force.
         seed: of weights, batches and views.
         progress: show a bar.
@@ -29,7 +28,7 @@ def self_supervised_example(
         ValueError: an unknown method, or steps below 1.
 
     Example:
-        >>> features, loss = self_supervised_example("byol", steps=2, progress=False)
+        >>> features, loss = self_supervised_example("moco", steps=2, progress=False)
         >>> len(features)
         2000
     """
