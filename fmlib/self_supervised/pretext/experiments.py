@@ -146,6 +146,19 @@ def emoji_probes(encoder: nn.Module) -> dict[str, float]:
     }
 
 
+def emoji_commonest() -> dict[str, float]:
+    """What a constant answer gets where `emoji_probes` asks: the commonest group or artist of the training drawings."""
+    known, some = emoji_drawings("train", ("noto",)), emoji_drawings("train")
+    new, held_out = emoji_drawings("held_out_both"), emoji_drawings("held_out_emoji")
+    group, artist = known.group_index.bincount().argmax(), some.artist_index.bincount().argmax()
+    asked = {
+        "group": new.group_index == group,
+        "known artists": held_out.group_index == group,
+        "artist": held_out.artist_index == artist,
+    }
+    return {name: 100 * right.double().mean().item() for name, right in asked.items()}
+
+
 def as_table(rows: Mapping[str, Sequence[str | float]], columns: Sequence[str]) -> str:
     """Rows of text and numbers under their columns, for printing."""
     told = [["", *columns]] + [

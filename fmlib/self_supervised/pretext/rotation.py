@@ -16,7 +16,7 @@ QUARTERS = 4
 def all_rotations(
     images: Float[Tensor, "batch channels size size"],
 ) -> tuple[Float[Tensor, "4*batch channels size size"], Int64[Tensor, "4*batch"]]:
-    """Every picture in its four positions, and by how many quarter turns (against the clock) each was turned.
+    """Every picture in its four positions, and by how many quarter turns (counterclockwise) each was turned.
 
     Args:
         images: square pictures.
@@ -42,7 +42,7 @@ def turn_each(
 
     Args:
         images: square pictures.
-        turns: quarter turns against the clock, 0 to 3.
+        turns: quarter turns counterclockwise, 0 to 3.
 
     Raises:
         TypeError: not a tensor of floats, or turns that are not torch.long.

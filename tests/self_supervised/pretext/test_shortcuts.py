@@ -135,3 +135,12 @@ def test_the_ledger_s_pictures_are_those_that_are_probed():
 def test_what_does_not_fit_is_refused(refuses, call, says):
     with refuses(ValueError, says):
         call()
+
+
+def test_the_commonest_answer_is_asked_the_same_questions_as_the_probes():
+    constant = experiments.emoji_commonest()
+    assert list(constant) == ["group", "known artists", "artist"]
+    groups = experiments.emoji_drawings("held_out_both").group_index
+    best = 100 * groups.bincount().max() / len(groups)
+    assert 0 < constant["group"] <= best + 1e-4
+    assert 100 / 6 - 8 < constant["artist"] < 60

@@ -71,7 +71,7 @@ PRETEXT = Quiz(
         Question(
             "Two puzzles differ only in their orders. In the first, some orders differ from each other in "
             "two places; in the "
-            "second all differ in four. What is the trouble with the first?",
+            "second all differ in at least four. What is the trouble with the first?",
             (
                 Choice(
                     "Such orders are nearly one question: two tiles that look alike decide between them.",
@@ -118,8 +118,8 @@ PRETEXT = Quiz(
             "The false answers of CPC come from other recordings. Which cheap cue tells the true one?",
             (
                 Choice(
-                    "Its loudness at the end.",
-                    "Perhaps here and there; something better holds for every frame.",
+                    "The length of the recording.",
+                    "All recordings have the same length.",
                 ),
                 Choice(
                     "The voice: the true frame is spoken by the same one as the past.",

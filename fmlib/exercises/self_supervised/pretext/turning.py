@@ -26,7 +26,7 @@ TURN_EACH = Exercise(
     minutes=10,
     goal="""
 `images` are square pictures `[batch, channels, size, size]`, `turns` an int64 tensor `[batch]` from 0 to 3.
-Turn each picture by its own number of quarter turns, *against* the clock: after one turn, what was at the right
+Turn each picture by its own number of quarter turns, counterclockwise: after one turn, what was at the right
 edge is at the top. No interpolation: every pixel keeps its value and its channel. Return a new tensor of the
 same shape and dtype (float32 or float64), which shares no memory with `images`; leave `images` as they are.
 """,
@@ -35,7 +35,7 @@ import torch
 
 
 def turn_each(images, turns):
-    """Picture i turned by turns[i] quarter turns against the clock."""
+    """Picture i turned by turns[i] quarter turns counterclockwise."""
     raise NotImplementedError("write turn_each")
 ''',
     reference=turn_each,
@@ -186,7 +186,7 @@ ROTATION_BATCH = Exercise(
     minutes=10,
     goal="""
 This function prepares a batch for rotation prediction: all pictures in all four positions, in a random order,
-with the number of quarter turns (against the clock) of each as its label. A network that is trained on it ends
+with the number of quarter turns (counterclockwise) of each as its label. A network that is trained on it ends
 close to a loss of $\\log 4$, with a quarter of the turns right. The turning is right, and so is the shuffling.
 Find out what is wrong, and mend it. `images` are `[batch, 1, size, size]`, float32 or float64; return the
 pictures `[4·batch, 1, size, size]` of the same dtype, each in each position once, and int64 labels `[4·batch]`.
@@ -233,7 +233,7 @@ The order comes from `generator` and from nothing else.
             slips(rotation_batch, {"return turned[order], labels[order]": "return turned, labels"}),
         ),
         Misconception(
-            "The labels run the other way: 1 must mean a quarter turn against the clock, as the pictures "
+            "The labels run the other way: 1 must mean a quarter turn counterclockwise, as the pictures "
             "are turned.",
             slips(
                 rotation_batch,
