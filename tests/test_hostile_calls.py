@@ -75,8 +75,10 @@ from fmlib.llm.pretraining.training import surprise_of_text
 from fmlib.nn.attention import attention, attention_map, merge_heads, split_heads
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.nn.vit import patchify, unpatchify
+from fmlib.self_supervised.contrastive.information import information_bound
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
+from fmlib.self_supervised.contrastive.taken_apart import alignment, nt_xent_between_classes, uniformity
 from fmlib.self_supervised.masked.bert import pretraining_loss, pseudo_surprise
 from fmlib.self_supervised.masked.mae import (
     as_pixels,
@@ -267,6 +269,14 @@ CALLS = [
     (info_nce, {"query": noise(3, 4), "keys": noise(3, 4), "queue": noise(6, 4), "temperature": 0.2}, ()),
     (enqueue, {"queue": noise(6, 4), "keys": noise(3, 4), "start": 0}, ()),
     (nt_xent, {"z1": noise(3, 4), "z2": noise(3, 4), "temperature": 0.2}, ()),
+    (
+        nt_xent_between_classes,
+        {"z1": noise(3, 4), "z2": noise(3, 4), "labels": draw(3, below=2), "temperature": 0.2},
+        (),
+    ),
+    (alignment, {"z1": noise(3, 4), "z2": noise(3, 4)}, ()),
+    (uniformity, {"z": noise(3, 4)}, ()),
+    (information_bound, {"scores": noise(3, 4)}, ()),
     (all_rotations, {"images": PICTURES}, ()),
     (turn_each, {"images": PICTURES, "turns": draw(2, below=4)}, ()),
     (cut_tiles, {"images": PICTURES, "side": 2, "gap": 1, "generator": source()}, ()),
@@ -353,6 +363,8 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.pretrained": {"same", "transposed", "convert", "load_tensors", "build_model", "load_published"},
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
+    "fmlib.self_supervised.contrastive.information": {"best_scores"},
+    "fmlib.self_supervised.contrastive.taken_apart": {"train_pairs", "aligned_and_spread"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
     "fmlib.self_supervised.masked.experiments": {
         "asked_nats",
@@ -366,6 +378,7 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.masked.training": {"pair_batch", "train_bert", "train_mae"},
 }
 ELSEWHERE |= {
+    "fmlib.self_supervised.methods": {"train_encoder"},
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
     "fmlib.self_supervised.pretext.experiments": {
         *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),

@@ -176,7 +176,10 @@ def nt_xent_between_classes(z1, z2, labels, temperature=0.5):
             "5 pictures of 2 classes, temperature 0.5",
             lambda g: {**labeled_views(g, [1, 0, 1, 0, 0], 4), "temperature": 0.5},
         ),
-        Case("classes 7 and 3, the default temperature", lambda g: labeled_views(g, [7, 3, 3, 7], 6)),
+        Case(
+            "classes -1, 0 and 1000, the default temperature",
+            lambda g: labeled_views(g, [1000, -1, 0, -1, 1000], 6),
+        ),
         Case(
             "every picture of another class: NT-Xent",
             lambda g: {**labeled_views(g, [2, 0, 1], 5), "temperature": 0.2},

@@ -12,7 +12,7 @@ def blanks_loss(logits, tokens, read, chosen):
     return F.cross_entropy(logits[chosen], tokens[chosen])
 
 
-def text_with_blanks(generator, batch, length, vocab, share, dtype=torch.float32):
+def text_with_blanks(generator, batch, length, vocab, share, dtype=torch.float32, size=2.0):
     """Of the chosen tokens some are blanks, some are others, some are as they were."""
     tokens = torch.randint(1, vocab, (batch, length), generator=generator)
     chosen = torch.rand(batch, length, generator=generator) < share
@@ -21,8 +21,14 @@ def text_with_blanks(generator, batch, length, vocab, share, dtype=torch.float32
     fate[0, :3] = torch.tensor([0.1, 0.6, 0.9])
     other = tokens % (vocab - 1) + 1
     read = torch.where(fate < 0.4, 0, torch.where(fate < 0.7, other, tokens))
-    logits = 2 * torch.randn(batch, length, vocab, generator=generator, dtype=dtype)
+    logits = size * torch.randn(batch, length, vocab, generator=generator, dtype=dtype)
     return {"logits": logits, "tokens": tokens, "read": torch.where(chosen, read, tokens), "chosen": chosen}
+
+
+def token_zero(generator):
+    inputs = text_with_blanks(generator, 2, 9, 6, 0.2)
+    inputs["tokens"][:, 0], inputs["chosen"][:, 0] = 0, True
+    return inputs
 
 
 def uneven_rows(generator):
@@ -67,6 +73,8 @@ tensor of the dtype of `logits`. A gradient flows to them.
         Case("3 chosen in 1 row, 7 in the other", uneven_rows),
         Case("15 % of 3 rows, float64", lambda g: text_with_blanks(g, 3, 30, 11, 0.15, torch.float64)),
         Case("1 row", lambda g: text_with_blanks(g, 1, 5, 4, 0.0)),
+        Case("a token of number 0 is asked for", token_zero),
+        Case("logits of hundreds", lambda g: text_with_blanks(g, 2, 8, 6, 0.4, size=300.0)),
     ),
     misconceptions=(
         Misconception(

@@ -50,7 +50,7 @@ of the two segments. Return three int64 tensors:
 - `types`, of the same shape: 0 up to and including the first [SEP], 1 behind it;
 - `labels`, `[batch]`: 0 where the second segment follows, 1 where it comes from elsewhere.
 
-Leave the inputs as they are.
+The pieces hold neither of the two marks. Leave the inputs as they are.
 """,
     starter='''
 import torch

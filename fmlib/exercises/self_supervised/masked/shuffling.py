@@ -20,6 +20,11 @@ def draws(generator, batch, patches, keep, dtype=torch.float32):
     return {"noise": torch.rand(batch, patches, generator=generator, dtype=dtype), "keep": keep}
 
 
+def close_draws(generator):
+    ranks = torch.stack([torch.randperm(7, generator=generator) for _ in range(2)])
+    return {"noise": 0.5 + 1e-12 * ranks.double(), "keep": 3}
+
+
 SPLIT_PATCHES = Exercise(
     name="split_patches",
     chapter="self_supervised",
@@ -60,6 +65,8 @@ def split_patches(noise, keep):
             "49 patches, 12 stay, negative noise",
             lambda g: {"noise": -draws(g, 4, 49, 12)["noise"], "keep": 12},
         ),
+        Case("float64, numbers that differ by a trillionth", close_draws),
+        Case("float16", lambda g: {"noise": (torch.randperm(8, generator=g)[None] / 8).half(), "keep": 3}),
     ),
     misconceptions=(
         Misconception(
@@ -223,8 +230,11 @@ dtype (float32 or float64) that `seen` and `mask_token` have. Gradients flow to 
             slips(
                 plain_restore_order,
                 {"mask_token.expand(": "torch.zeros_like(mask_token).expand("},
-                {"mask_token.expand(": "mask_token.detach().expand("},
             ),
+        ),
+        Misconception(
+            "No gradient reaches the mask token. It is learned like any weight: use it as it is, without `detach`.",
+            slips(plain_restore_order, {"mask_token.expand(": "mask_token.detach().expand("}),
         ),
     ),
     hints=(

@@ -34,7 +34,7 @@ FARTHEST_ORDER = Exercise(
     minutes=15,
     goal="""
 Which orders should a puzzle have? Two that differ in two places only are nearly one question. The *Hamming
-distance* counts the places in which two orders differ. `every` is int64 `[n, tiles]`, an order in each row;
+distance* counts the places in which two orders differ. `every` is int64 `[n, tiles]`, a different order in each row;
 `chosen`, int64 `[m]` with m from 1 to n - 1, holds the indices of different rows that are already taken. Return the
 index of the row, as an
 int64 scalar tensor, whose distance to the *nearest* of the chosen orders is the largest; if several are as far,

@@ -87,7 +87,8 @@ def pick_own(predicted, targets):
             slips(
                 plain_pick_own,
                 {
-                    "scores.logsumexp(2)": "scores.masked_fill(torch.eye(scores.shape[1]).bool(), -torch.inf).logsumexp(2)"
+                    "scores.logsumexp(2)": "scores.masked_fill(torch.eye(scores.shape[1]).bool(), "
+                    "-torch.inf).logsumexp(2)"
                 },
             ),
         ),

@@ -2,6 +2,7 @@
 
 import torch
 
+from fmlib.exercises.compare import Fact
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
 from fmlib.exercises.observe import changing, seed_everything, watch
 from fmlib.self_supervised.pretext.rotation import turn_each
@@ -136,6 +137,25 @@ def rotation_batch(images, generator):
 '''
 
 
+def shuffled_in_blocks(images, generator):
+    def block(turns):
+        return images[torch.randperm(len(images), generator=generator)].rot90(turns, (2, 3))
+
+    return torch.cat([block(turns) for turns in range(4)]), torch.arange(4).repeat_interleave(len(images))
+
+
+def shuffled_in_fours(images, generator):
+    labels = torch.cat([torch.randperm(4, generator=generator) for _ in images])
+    pairs = zip(images.repeat_interleave(4, dim=0), labels, strict=True)
+    return torch.stack([image.rot90(int(turns), (1, 2)) for image, turns in pairs]), labels
+
+
+def shuffled_pictures(images, generator):
+    order = torch.randperm(len(images), generator=generator)
+    turned = torch.stack([images[order].rot90(turns, (2, 3)) for turns in range(4)], dim=1)
+    return turned.flatten(0, 1), torch.arange(4).repeat(len(images))
+
+
 def numbered(generator, batch, size=3, dtype=torch.float32):
     return {
         "images": torch.rand(batch, 1, size, size, generator=generator, dtype=dtype),
@@ -168,13 +188,46 @@ def labeled_pictures(function, inputs):
     notes["how often each label comes"] = labels.long().clamp(0, 4).bincount(minlength=5).tolist()
     pairs = {(round(float(a.double().sum()), 5), int(label)) for a, label in zip(turned, labels, strict=True)}
     notes["how many different pictures there are with each label"] = len(pairs)
-    sorted_out = bool((labels.diff() >= 0).all()) and len(images) > 2
-    notes["whether the order is random"] = not sorted_out
+    if len(images) > 2 and len(upright) == len(turned):
+        which = torch.tensor([[torch.equal(a, b) for b in images] for a in upright]).int().argmax(dim=1)
+        notes["whether pictures and positions are mixed"] = Fact(
+            not any(_in_groups(numbers.to(torch.long), len(images)) for numbers in (labels, which)),
+            "pictures and positions come in one random order",
+            "pictures or positions still come in groups, not in one random order of all rows",
+        )
+        later = function(images.clone(), generator)
+        generator.manual_seed(1 + generator.initial_seed())
+        other = function(images.clone(), generator)
+        notes["whether the order goes on with the generator"] = Fact(
+            not any(torch.equal(batch[0], turned) for batch in (later, other)),
+            "the next batch, and that of another seed, come in another order",
+            "the next batch, or that of another seed, came in the same order",
+        )
     generator.set_state(start)
     seed_everything(1 + torch.initial_seed())
     again = function(images.clone(), generator)
     notes["whether a run from the same seed gives the same batch"] = torch.equal(again[0], turned)
     return notes
+
+
+def _in_groups(numbers, batch):
+    """Whether equal numbers lie side by side, or each number comes once in every stretch, as in a row that was only "
+    "half shuffled."""
+    if bool((numbers.diff() >= 0).all()):
+        return True
+    kinds = int(numbers.max()) + 1
+    stretches = numbers.view(-1, kinds) if len(numbers) % kinds == 0 else numbers[None]
+    every = (
+        bool((stretches.sort(dim=1).values == torch.arange(kinds)).all())
+        if stretches.shape[1] == kinds
+        else False
+    )
+    alike = any(
+        bool((numbers.view(-1, size) == numbers.view(-1, size)[:, :1]).all())
+        for size in (4, batch)
+        if len(numbers) % size == 0
+    )
+    return every or alike
 
 
 ROTATION_BATCH = Exercise(
@@ -228,9 +281,14 @@ The order comes from `generator` and from nothing else.
             ),
         ),
         Misconception(
-            "Nothing is shuffled any more. The order was not what was wrong: keep it random, and the same "
-            "for both.",
-            slips(rotation_batch, {"return turned[order], labels[order]": "return turned, labels"}),
+            "The batch is not shuffled as a whole. The order was not what was wrong: keep one random order of all "
+            "rows, the same for pictures and labels.",
+            (
+                *slips(rotation_batch, {"return turned[order], labels[order]": "return turned, labels"}),
+                shuffled_in_blocks,
+                shuffled_in_fours,
+                shuffled_pictures,
+            ),
         ),
         Misconception(
             "The labels run the other way: 1 must mean a quarter turn counterclockwise, as the pictures "
@@ -244,6 +302,16 @@ The order comes from `generator` and from nothing else.
         Misconception(
             "The order does not come from `generator` alone, so the run cannot be repeated from its seed.",
             slips(rotation_batch, {", generator=generator": ""}),
+        ),
+        Misconception(
+            "Every batch has the same order. Draw from `generator` as it comes in: it goes on from batch to batch, and "
+            "begins with the run's seed.",
+            slips(
+                rotation_batch,
+                {"generator=generator)": "generator=torch.Generator().manual_seed(0))"},
+                {"generator=generator)": "generator=generator.manual_seed(0))"},
+                {"generator=generator)": "generator=generator.manual_seed(generator.initial_seed()))"},
+            ),
         ),
     ),
     hints=(
