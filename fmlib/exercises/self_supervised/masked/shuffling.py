@@ -163,6 +163,16 @@ def restore_order(seen, mask_token, restore):
     return torch.cat([seen, blanks], dim=1)
 '''
 
+
+def watch_order(function, inputs):
+    """As `watch`; where no patch is hidden, a mask token that is not used has the gradient that it has when it is: zeros."""
+    notes = watch(gradient=("seen", "mask_token"))(function, inputs)
+    gradient = "the gradient that reaches `mask_token`"
+    if inputs["seen"].shape[1] == inputs["restore"].shape[1] and notes[gradient] is None:
+        notes[gradient] = torch.zeros_like(inputs["mask_token"])
+    return notes
+
+
 RESTORE_ORDER = Exercise(
     name="restore_order",
     chapter="self_supervised",
@@ -183,7 +193,7 @@ dtype (float32 or float64) that `seen` and `mask_token` have. Gradients flow to 
 """,
     starter=UNSHUFFLED,
     reference=restore_order,
-    observe=watch(gradient=("seen", "mask_token")),
+    observe=watch_order,
     cases=(
         Case("2 pictures of 5 patches, 2 seen", lambda g: shuffled_patches(g, 2, 5, 2, 3)),
         Case("3 pictures of 9 patches, 4 seen", lambda g: shuffled_patches(g, 3, 9, 4, 2)),
