@@ -176,14 +176,14 @@ def watch_order(function, inputs):
 RESTORE_ORDER = Exercise(
     name="restore_order",
     chapter="self_supervised",
-    title="The same gray shape every time",
+    title="Always the first patches",
     kind="fix",
     difficulty=2,
     minutes=10,
     goal="""
-An autoencoder was trained with this function between encoder and decoder. Its loss falls a little and then
-stays where it is; whichever picture goes in, what it paints looks like a blurred average of all clothes,
-and moving the masks about changes nothing. Find out why, and mend the function.
+A trained autoencoder is put to use with this function between encoder and decoder. For patches that were seen, its
+decoder paints nothing useful, since nobody asks for them; that is as it should be. But whichever patches are seen, it
+is now always the *first* ones of the picture that come out so. Find out why, and mend the function.
 
 `seen` is `[batch, keep, dim]`: what the encoder says of the visible patches, in *shuffled* order, the patch
 with the lowest noise first. `mask_token` is `[dim]`, and stands for every hidden patch. `restore`, int64
@@ -205,7 +205,7 @@ dtype (float32 or float64) that `seen` and `mask_token` have. Gradients flow to 
         Misconception(
             "The tokens are still in shuffled order. The decoder then adds the position of patch 0 to "
             "whichever patch had the "
-            "lowest noise: it never knows where anything stands. `restore` says which of them belongs "
+            "lowest noise: it takes what it knows of one patch for another. `restore` says which of them belongs "
             "where: `gather` with it.",
             (written(UNSHUFFLED, restore_order),),
         ),
