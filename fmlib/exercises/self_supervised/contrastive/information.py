@@ -3,7 +3,6 @@
 import math
 
 import torch
-import torch.nn.functional as F
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
 from fmlib.self_supervised.contrastive.information import information_bound
@@ -11,7 +10,7 @@ from fmlib.self_supervised.contrastive.information import information_bound
 
 def plain_information_bound(scores):
     queries, candidates = scores.shape
-    loss = F.cross_entropy(scores, torch.arange(queries))
+    loss = torch.nn.functional.cross_entropy(scores, torch.arange(queries))
     return math.log(candidates) - loss
 
 
@@ -115,6 +114,6 @@ and mend it. It returns a scalar tensor of the dtype of `scores`.
         "Work it out for two candidates: what is the largest value that log 2 minus a cross-entropy can have? And "
         "what does the function give when the partner's score is huge?",
         "Compare its denominator with that of a softmax.",
-        "`F.cross_entropy(scores, torch.arange(queries))` is the loss.",
+        "`torch.nn.functional.cross_entropy(scores, torch.arange(queries))` is the loss.",
     ),
 )

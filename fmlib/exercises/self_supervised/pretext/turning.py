@@ -36,7 +36,7 @@ import torch
 
 
 def turn_each(images, turns):
-    """Picture i turned by turns[i] quarter turns counterclockwise."""
+    """Picture i turned by turns[i] quarter turns against the clock."""
     raise NotImplementedError("write turn_each")
 ''',
     reference=turn_each,
@@ -188,7 +188,7 @@ def labeled_pictures(function, inputs):
     notes["how often each label comes"] = labels.long().clamp(0, 4).bincount(minlength=5).tolist()
     pairs = {(round(float(a.double().sum()), 5), int(label)) for a, label in zip(turned, labels, strict=True)}
     notes["how many different pictures there are with each label"] = len(pairs)
-    if len(images) > 2 and len(upright) == len(turned):
+    if len(images) > 4 and len(upright) == len(turned):  # with fewer, chance alone may sort them
         which = torch.tensor([[torch.equal(a, b) for b in images] for a in upright]).int().argmax(dim=1)
         notes["whether pictures and positions are mixed"] = Fact(
             not any(_in_groups(numbers.to(torch.long), len(images)) for numbers in (labels, which)),
