@@ -47,9 +47,9 @@ as queries: row i says how well each candidate fits query i, and its partner is 
 This function is to compute the bound of the lesson, $\log K - L$, where $K$ is the number of candidates and $L$
 InfoNCE, the mean cross-entropy in nats of picking the partner among *all* $K$ of them.
 
-Symptom: for pairs of which you know that they share 2 nats, it says 40 with good scores and 16 candidates. But it can
-never say more than $\log 16 = 2.8$. Find out why,
-and mend it. It returns a scalar tensor of the dtype of `scores`.
+Symptom: with scores that put every partner 40 above all 15 others, it says 40. But with 16 candidates it can never
+say more
+than $\log 16 = 2.8$. Find out why, and mend it. It returns a scalar tensor of the dtype of `scores`.
 """,
     starter=ABOVE_THE_CEILING,
     reference=information_bound,

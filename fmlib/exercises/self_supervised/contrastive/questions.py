@@ -142,7 +142,7 @@ CONTRASTIVE = Quiz(
             ),
         ),
         Question(
-            "You train on alignment alone: views of a picture shall coincide. What is the best answer to that?",
+            "You train on alignment alone: views of a picture should coincide. What is the best answer to that?",
             (
                 Choice(
                     "Features that know what the pictures show.",

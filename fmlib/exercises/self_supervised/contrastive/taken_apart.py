@@ -158,7 +158,8 @@ answer.
 
 Return the mean cross-entropy over all `2 * batch` rows, a scalar tensor of the dtype of `z1` (float32 or float64, the
 same for both), through which
-gradients flow. A row whose class is that of all pictures has only its partner left, and no loss.
+gradients flow. If all pictures share one class, each row has
+only its partner left, and its loss is 0.
 """,
     starter='''
 import torch

@@ -55,7 +55,7 @@ BLANKS_LOSS = Exercise(
     difficulty=2,
     minutes=10,
     goal="""
-A BERT was trained with this loss. After a hundred steps it is below 1 nat, which no n-gram reaches by far;
+A BERT was trained with this loss. After a hundred steps it is below 1 nat, far below what any n-gram reaches;
 somebody celebrates. But in the blanks the model writes the most frequent tokens, and hardly improves. Find
 out why, and mend the function.
 

@@ -51,10 +51,9 @@ MAE_LOSS = Exercise(
     difficulty=1,
     minutes=10,
     goal="""
-Somebody compares mask ratios by this loss, with one trained autoencoder, and finds that hiding one patch in
-ten costs only a fraction of what hiding nine in ten costs. But in the pictures the hidden patches look
-about equally well painted. Another sign: the painted *visible* patches get better and better in training,
-at the expense of the hidden ones. Find out why, and mend the function.
+Somebody trains an autoencoder with this loss. Its value is lower than that of the lesson's run, and in the pictures
+the patches that were *seen* are painted best, though nobody needs them: they could be copied. Find out why, and mend
+the function.
 
 `painted` and `target` are `[batch, patches, patch_dim]`, of one dtype, float32 or float64. `hidden` is bool
 `[batch, patches]`, True where a patch was hidden; at least one is. Return the mean squared error over all

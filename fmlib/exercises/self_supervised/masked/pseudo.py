@@ -48,7 +48,7 @@ PSEUDO_SURPRISE = Exercise(
     minutes=15,
     goal="""
 A model that reads from left to right gives a text a probability, token by token. One that reads both ways
-cannot, but it can say how well each token fits to all the others: hide this one token, and ask for it.
+cannot, but it can say how well each token fits all the others: hide this one token, and ask for it.
 `tokens` is int64 `[length]`, one text of 1 token or more; `model` is a module from tokens `[batch, length]`
 to logits `[batch, length, vocab]`. For each place put `mask_token` there and nowhere else, and take -log p,
 in nats, of the token that stands there in the text. Return `[length]`, of any float dtype. The text stays

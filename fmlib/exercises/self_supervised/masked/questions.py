@@ -9,7 +9,7 @@ ENCODER_WORK = Prediction(
     question="The encoder reads 49 patches and a class token. With 75 % of the patches hidden it reads 12"
     " and the class token. "
     "How many times fewer operations of matrix products does it need?",
-    explanation="50 / 13 = 3.8 tokens fewer, and everything that works on each token by itself shrinks by"
+    explanation="50 / 13: it reads 3.8 times fewer tokens, and everything that works on each token by itself shrinks by"
     " that. Only the "
     "attention maps shrink by its square, but with so few tokens they are a small part of the work. The "
     "patch "
@@ -44,8 +44,8 @@ MASKED = Quiz(
                 Choice(
                     "Neighboring patches are much alike: hide few, and a hidden one can be painted by "
                     "continuing its neighbors.",
-                    "A word says much that its neighbors do not; a patch says little. To make the task "
-                    "hard, more must go.",
+                    "This is the authors' reason: a word says much that its neighbors do not; a patch says little. To "
+                    "make the task hard, more must go.",
                     right=True,
                 ),
                 Choice(
@@ -78,12 +78,13 @@ MASKED = Quiz(
             (
                 Choice(
                     "The pretraining has failed.",
-                    "Fine-tuned with the same labels, the same encoder is far ahead of one from scratch.",
+                    "The same network with random weights is far behind, frozen or fine-tuned.",
                 ),
                 Choice(
                     "What was learned is there, but not laid out so that a linear layer can read it: tune"
                     " the encoder, too.",
-                    "That is what the two measurements together say.",
+                    "The same probe on random weights is far lower, so much was learned; and tuned, the encoder gets a "
+                    "little further. With 100 labels it stays below pixels all the same.",
                     right=True,
                 ),
                 Choice(
@@ -133,9 +134,8 @@ MASKED = Quiz(
                 Choice("BERT has seen the test plays.", "It has not; nor has the trigram model."),
                 Choice(
                     "BERT looks at both sides, the trigram model at two tokens on the left.",
-                    "So put a guess beside it that looks at both neighbors. And the counting models see "
-                    "true neighbors where "
-                    "BERT's may be hidden.",
+                    "So put a guess beside it that looks at both neighbors. The counting models also see true "
+                    "neighbors where BERT's may be hidden, and BERT sees the chosen tokens that stay.",
                     right=True,
                 ),
                 Choice("Nats cannot be compared.", "They can, for the same tokens of the same vocabulary."),
