@@ -165,8 +165,7 @@ def restore_order(seen, mask_token, restore):
 
 
 def watch_order(function, inputs):
-    """As `watch`; where no patch is hidden, a mask token that is not used has the gradient that it has when it is: "
-    "zeros."""
+    """As `watch`; where no patch is hidden, a mask token that is left out counts as one with a gradient of zeros."""
     notes = watch(gradient=("seen", "mask_token"))(function, inputs)
     gradient = "the gradient that reaches `mask_token`"
     if inputs["seen"].shape[1] == inputs["restore"].shape[1] and notes[gradient] is None:

@@ -1,10 +1,9 @@
 """An experiment of one's own: cue_accuracy, a detector of shortcuts."""
 
-from numbers import Real
-
 import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
+from fmlib.exercises.numbers import one_number
 from fmlib.self_supervised.pretext.shortcuts import cue_accuracy
 
 
@@ -22,15 +21,6 @@ def plain_cue_accuracy(cue, answers, test_cue, test_answers):
         told = min(counts, key=lambda one: (-counts[one], one))
         right += told == answer
     return 100 * right / len(test_answers)
-
-
-def watch_percent(function, inputs):
-    """The number, as a tensor, so that the tolerance holds for it."""
-    found = function(*inputs.values())
-    if isinstance(found, torch.Tensor) and found.ndim == 0:
-        found = found.item()
-    is_number = isinstance(found, Real) and not isinstance(found, bool)
-    return {"the result": torch.tensor(float(found), dtype=torch.float64) if is_number else found}
 
 
 def of_lists(cue, answers, test_cue, test_answers):
@@ -74,7 +64,7 @@ def cue_accuracy(cue, answers, test_cue, test_answers):
     raise NotImplementedError("write cue_accuracy")
 ''',
     reference=cue_accuracy,
-    observe=watch_percent,
+    observe=one_number,
     cases=(
         Case(
             "a cue that tells all",

@@ -188,10 +188,12 @@ def labeled_pictures(function, inputs):
     notes["how often each label comes"] = labels.long().clamp(0, 4).bincount(minlength=5).tolist()
     pairs = {(round(float(a.double().sum()), 5), int(label)) for a, label in zip(turned, labels, strict=True)}
     notes["how many different pictures there are with each label"] = len(pairs)
-    if len(images) > 4 and len(upright) == len(turned):  # with fewer, chance alone may sort them
+    if len(images) > 4 and len(upright) == len(turned) == 4 * len(
+        images
+    ):  # with fewer, chance alone may sort them
         which = torch.tensor([[torch.equal(a, b) for b in images] for a in upright]).int().argmax(dim=1)
         notes["whether pictures and positions are mixed"] = Fact(
-            not any(_in_groups(numbers.to(torch.long), len(images)) for numbers in (labels, which)),
+            not _in_groups(labels.long(), 4, len(images)) and not _in_groups(which, len(images), len(images)),
             "pictures and positions come in one random order",
             "pictures or positions still come in groups, not in one random order of all rows",
         )
@@ -210,24 +212,15 @@ def labeled_pictures(function, inputs):
     return notes
 
 
-def _in_groups(numbers, batch):
-    """Whether equal numbers lie side by side, or each number comes once in every stretch, as in a row that was only "
-    "half shuffled."""
-    if bool((numbers.diff() >= 0).all()):
-        return True
-    kinds = int(numbers.max()) + 1
-    stretches = numbers.view(-1, kinds) if len(numbers) % kinds == 0 else numbers[None]
-    every = (
-        bool((stretches.sort(dim=1).values == torch.arange(kinds)).all())
-        if stretches.shape[1] == kinds
-        else False
-    )
-    alike = any(
-        bool((numbers.view(-1, size) == numbers.view(-1, size)[:, :1]).all())
-        for size in (4, batch)
-        if len(numbers) % size == 0
-    )
-    return every or alike
+def _in_groups(numbers, kinds, batch):
+    """Whether equal numbers lie side by side, or each comes once in every stretch: what half a shuffle leaves."""
+
+    def alike(size):
+        blocks = numbers.view(-1, size)
+        return bool((blocks == blocks[:, :1]).all())
+
+    in_turn = bool((numbers.view(-1, kinds).sort(dim=1).values == torch.arange(kinds)).all())
+    return in_turn or alike(4) or alike(batch) or bool((numbers.diff() >= 0).all())
 
 
 ROTATION_BATCH = Exercise(
