@@ -7,7 +7,7 @@ name, what was asked for in vain by the option's. Ctrl-C and a closed pipe (``| 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from fmlib import scale
 
@@ -16,22 +16,29 @@ STOPPED = 130  # the exit status of a command that was stopped with ctrl-C
 CLOSED = 141  # and of one whose output nobody reads any more
 
 
-def read_options(chapter: str, description: str, arguments: list[str] | None) -> argparse.Namespace:
-    """The steps, None for about a minute of them, and the seed.
+def read_options(
+    chapter: str, description: str, arguments: list[str] | None, methods: Collection[str] = ()
+) -> argparse.Namespace:
+    """The steps, None for about a minute of them, the seed, and the method where there are several.
 
     Args:
         chapter: the module, e.g. "fmlib.llm".
         description: what the quick start does.
         arguments: of the command line; the process's own by default.
+        methods: names of which one may be given; "simclr" where none is.
 
     Raises:
         SystemExit: an unknown option, steps below 1, a seed that no generator takes, or a scale that is none or asks for
             a GPU that is not there; says so first.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {chapter}", description=description)
+    if methods:
+        parser.add_argument("method", nargs="?", default="simclr", help=", ".join(methods), metavar="METHOD")
     parser.add_argument("--steps", type=int, help="of training; about a minute of them by default")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
+    if methods and given.method not in methods:
+        parser.error(f"METHOD is {given.method!r}: expected one of {', '.join(methods)}")
     if given.steps is not None and given.steps < 1:
         parser.error(f"--steps is {given.steps}: expected 1 or more")
     try:

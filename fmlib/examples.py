@@ -9,40 +9,37 @@ if TYPE_CHECKING:
     from fmlib.llm.gpt.model import GPT
 
 
-def contrastive_learning_example(
-    steps: int | None = None, seed: int = 0, progress: bool = True
+def self_supervised_example(
+    method: str = "simclr", steps: int | None = None, seed: int = 0, progress: bool = True
 ) -> tuple[Float[Tensor, "pictures features"], float]:
-    """Train a small SimCLR on Fashion-MNIST without labels.
+    """Train one of the self-supervised methods on Fashion-MNIST without labels.
 
     Args:
-        steps: of training; by default what takes about a minute at the scale in force.
+        method: one of `fmlib.self_supervised.methods.METHODS`: "rotation", "jigsaw", "simclr", "moco" or "mae".
+        steps: of training; by default what takes a minute or two at the scale in force.
         seed: of weights, batches and views.
         progress: show a bar.
 
     Returns:
-        Features of the 2,000 validation pictures, in their order, and the loss at the end in nats (the mean of the
-        last 20 steps).
+        Features of the 2,000 validation pictures, in their order, and the loss at the end (the mean of the last 20
+        steps). Losses of different methods cannot be compared.
 
     Raises:
-        ValueError: steps below 1.
+        ValueError: an unknown method, or steps below 1.
 
     Example:
-        >>> features, loss = contrastive_learning_example(steps=2, progress=False)
+        >>> features, loss = self_supervised_example("moco", steps=2, progress=False)
         >>> len(features)
         2000
     """
-    from dataclasses import replace
-
-    from fmlib import scale
     from fmlib.data import load_fashion_mnist
     from fmlib.evaluate import embed
-    from fmlib.self_supervised.contrastive.training import Recipe, train_simclr
+    from fmlib.self_supervised.methods import train_encoder
 
-    steps = scale.pick(smoke=2, cpu=400, gpu=2000) if steps is None else steps
-    recipe = replace(Recipe.main(), steps=steps)
-    model, history = train_simclr(load_fashion_mnist("train").images, recipe, seed, progress=progress)
+    images = load_fashion_mnist("train").images
+    encoder, history = train_encoder(method, images, steps, seed, progress=progress)
     last = history.loss[-20:]
-    return embed(model.encoder, load_fashion_mnist("validation").images), sum(last) / len(last)
+    return embed(encoder, load_fashion_mnist("validation").images), sum(last) / len(last)
 
 
 def language_modeling_example(

@@ -84,12 +84,36 @@ def run(operator, *args, **options):
     if to_there and options.get("dtype") == torch.float64:
         raise TypeError(f"{name} makes float64: the device has none")
     args_here, options_here = tree_map(_bring_here, (args, options))
-    result = operator(*args_here, **options_here)
+    result = ONLY_THERE.get(name, operator)(*args_here, **options_here)
     if not to_there or name == "aten._local_scalar_dense":
         return result
     operations += 1
     result = tree_map(lambda x: There(x) if isinstance(x, torch.Tensor) else x, result)
     return return_and_correct_aliasing(operator, args, options, result)
+
+
+def _gru_cell(input_gates, hidden_gates, hx, input_bias=None, hidden_bias=None):
+    """One step of a GRU, which torch computes as one operation on every device but the CPU."""
+    given = input_gates if input_bias is None else input_gates + input_bias
+    kept = hidden_gates if hidden_bias is None else hidden_gates + hidden_bias
+    (i_r, i_z, i_n), (h_r, h_z, h_n) = given.chunk(3, dim=1), kept.chunk(3, dim=1)
+    r, z = (i_r + h_r).sigmoid(), (i_z + h_z).sigmoid()
+    n = (i_n + r * h_n).tanh()
+    return n + z * (hx - n), torch.cat([r, z, n, hx, h_n], dim=1)
+
+
+def _gru_cell_backward(grad, workspace, has_bias):
+    r, z, n, hx, h_n = workspace.chunk(5, dim=1)
+    by_z, by_n = grad * (hx - n) * z * (1 - z), grad * (1 - z) * (1 - n * n)
+    by_r = by_n * h_n * r * (1 - r)
+    gates = torch.cat([by_r, by_z, by_n], dim=1), torch.cat([by_r, by_z, by_n * r], dim=1)
+    return *gates, grad * z, *(gate.sum(dim=0) if has_bias else None for gate in gates)
+
+
+ONLY_THERE = {
+    "aten._thnn_fused_gru_cell": _gru_cell,
+    "aten._thnn_fused_gru_cell_backward": _gru_cell_backward,
+}
 
 
 def _bring_here(x):

@@ -37,6 +37,22 @@ for a, b in zip(*found, strict=True):
     assert python("-c", START + code) == (0, "")
 
 
+def test_a_recurrent_network_learns_there_what_it_learns_here():
+    code = """
+import copy
+net, x = torch.nn.GRU(3, 4, batch_first=True), torch.randn(2, 5, 3)
+other = copy.deepcopy(net).to(there)
+found = []
+for one, device in ((net, "cpu"), (other, there)):
+    states = one(x.to(device))[0]
+    states.square().sum().backward()
+    found.append([states.detach().cpu(), *(p.grad.cpu() for p in one.parameters())])
+for a, b in zip(*found, strict=True):
+    assert torch.allclose(a, b, atol=1e-5)
+"""
+    assert python("-c", START + code) == (0, "")
+
+
 def test_a_diverged_model_is_refused_there_too_when_the_text_ends():
     code = """
 from fmlib.llm.generation import generate

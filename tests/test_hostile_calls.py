@@ -74,6 +74,8 @@ from fmlib.llm.pretraining.scaling import power_law_by_line
 from fmlib.llm.pretraining.training import surprise_of_text
 from fmlib.nn.attention import attention, attention_map, merge_heads, split_heads
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
+from fmlib.nn.vit import patchify, unpatchify
+from fmlib.self_supervised.contrastive.information import information_bound
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
 from fmlib.self_supervised.without_negatives.attention import share_on_objects
@@ -87,6 +89,39 @@ from fmlib.self_supervised.without_negatives.redundancy import (
     vicreg_loss,
 )
 from fmlib.self_supervised.without_negatives.watch import effective_rank, spread
+from fmlib.self_supervised.contrastive.taken_apart import alignment, nt_xent_between_classes, uniformity
+from fmlib.self_supervised.masked.bert import pretraining_loss, pseudo_surprise
+from fmlib.self_supervised.masked.mae import (
+    as_pixels,
+    mae_loss,
+    patch_targets,
+    pick,
+    restore_order,
+    split_patches,
+    undo_normalization,
+)
+from fmlib.self_supervised.masked.pairs import join_pairs, sentence_pairs
+from fmlib.self_supervised.masked.plays import Vocabulary, ask
+from fmlib.self_supervised.pretext.colorization import (
+    annealed_mean,
+    color_loss,
+    find_colors,
+    nearest_color,
+    rebalancing_weights,
+    to_lab,
+    to_rgb,
+)
+from fmlib.self_supervised.pretext.cpc import pick_own
+from fmlib.self_supervised.pretext.jigsaw import cut_tiles, farthest_order, normalize_tiles, shuffle_tiles
+from fmlib.self_supervised.pretext.listening import log_mel, pool_time, voice_folds
+from fmlib.self_supervised.pretext.rotation import all_rotations, turn_each
+from fmlib.self_supervised.pretext.shortcuts import (
+    add_mark,
+    cover_border,
+    cue_accuracy,
+    order_by_edges,
+    other_brightness,
+)
 
 
 def noise(*shape):
@@ -111,6 +146,8 @@ PICTURES = noise(2, 3, 6, 6)
 LABELED = {"train_features": noise(6, 4), "train_labels": torch.tensor([0, 1] * 3), "features": noise(5, 4)}
 MAPS = noise(2, 2, 6, 6)
 ODD_MASK = torch.tensor([[True, False, True, False], [False, True, False, True]])
+TILES = noise(2, 4, 1, 3, 3)
+ORDERS = torch.tensor([[0, 1, 2, 3], [1, 0, 3, 2], [3, 2, 1, 0]])
 PROMPTS = {"tokens": draw(2, 4), "max_new_tokens": 2}
 
 # function, a valid call, names of tensors in which nan is refused
@@ -257,6 +294,81 @@ CALLS = [
     (spread, {"z": noise(3, 4)}, ("z",)),
     (effective_rank, {"z": noise(3, 4)}, ("z",)),
     (share_on_objects, {"maps": noise(2, 3, 2, 2), "objects": noise(2, 4, 4) > 0.5}, ()),
+    (
+        nt_xent_between_classes,
+        {"z1": noise(3, 4), "z2": noise(3, 4), "labels": draw(3, below=2), "temperature": 0.2},
+        (),
+    ),
+    (alignment, {"z1": noise(3, 4), "z2": noise(3, 4)}, ()),
+    (uniformity, {"z": noise(3, 4)}, ()),
+    (information_bound, {"scores": noise(3, 4)}, ()),
+    (all_rotations, {"images": PICTURES}, ()),
+    (turn_each, {"images": PICTURES, "turns": draw(2, below=4)}, ()),
+    (cut_tiles, {"images": PICTURES, "side": 2, "gap": 1, "generator": source()}, ()),
+    (normalize_tiles, {"tiles": TILES, "eps": 1e-3}, ()),
+    (shuffle_tiles, {"tiles": TILES, "orders": ORDERS, "which": draw(2, below=3)}, ()),
+    (farthest_order, {"every": ORDERS, "chosen": torch.tensor([1])}, ()),
+    (order_by_edges, {"tiles": TILES, "orders": ORDERS}, ()),
+    (to_lab, {"images": PICTURES}, ()),
+    (to_rgb, {"lab": PICTURES}, ()),
+    (find_colors, {"colors": noise(6, 2), "cell": 10.0, "least": 1}, ("colors",)),
+    (nearest_color, {"colors": noise(6, 2), "palette": noise(3, 2)}, ()),
+    (rebalancing_weights, {"frequencies": noise(4), "uniform": 0.5}, ("frequencies",)),
+    (color_loss, {"logits": noise(2, 4, 3, 3), "targets": draw(2, 3, 3, below=4), "weights": noise(4)}, ()),
+    (annealed_mean, {"logits": noise(2, 4, 3, 3), "palette": noise(4, 2), "temperature": 0.38}, ()),
+    (add_mark, {"images": PICTURES, "size": 2}, ()),
+    (cover_border, {"images": PICTURES, "width": 2}, ()),
+    (other_brightness, {"images": PICTURES[:, :1], "generator": source()}, ()),
+    (
+        cue_accuracy,
+        {
+            "cue": draw(6, below=3),
+            "answers": draw(6, below=3),
+            "test_cue": draw(4, below=3),
+            "test_answers": draw(4, below=3),
+        },
+        (),
+    ),
+    (pick_own, {"predicted": noise(2, 3, 4), "targets": noise(2, 3, 4)}, ()),
+    (log_mel, {"waves": noise(2, 600), "bands": 8, "window": 256, "frame": 80}, ()),
+    (pool_time, {"features": noise(2, 8, 3), "parts": 2}, ()),
+    (voice_folds, {"voices": torch.tensor([0, 1, 1])}, ()),
+    (patchify, {"images": PICTURES, "patch_size": 3}, ()),
+    (unpatchify, {"patches": noise(2, 4, 27), "patch_size": 3, "channels": 3}, ()),
+    (split_patches, {"noise": noise(2, 9), "keep": 3}, ()),
+    (pick, {"patches": noise(2, 9, 4), "places": draw(2, 3)}, ()),
+    (
+        restore_order,
+        {"seen": noise(2, 3, 4), "mask_token": noise(4), "restore": torch.arange(9).repeat(2, 1)},
+        (),
+    ),
+    (patch_targets, {"images": PICTURES, "patch_size": 3}, ()),
+    (mae_loss, {"painted": noise(2, 4, 3), "target": noise(2, 4, 3), "hidden": ODD_MASK}, ()),
+    (undo_normalization, {"painted": noise(2, 4, 3), "patches": noise(2, 4, 3)}, ()),
+    (as_pixels, {"painted": noise(2, 4, 27), "images": PICTURES, "patch_size": 3}, ()),
+    (
+        pretraining_loss,
+        {"logits": noise(4, 8), "targets": draw(4), "relation": noise(3, 2), "labels": draw(3, below=2)},
+        (),
+    ),
+    (pseudo_surprise, {"model": model(), "tokens": draw(4), "mask_token": 1}, ()),
+    (join_pairs, {"first": draw(2, 3), "second": draw(2, 4), "start_token": 1, "end_token": 2}, ()),
+    (
+        sentence_pairs,
+        {
+            "pieces": draw(2, 4),
+            "others": draw(2, 4),
+            "follows": torch.tensor([True, False]),
+            "start_token": 1,
+            "end_token": 2,
+        },
+        (),
+    ),
+    (
+        ask,
+        {"text": draw(60), "length": 6, "vocabulary": Vocabulary(8), "count": 3, "generator": source()},
+        (),
+    ),
 ]
 ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
     "fmlib.augment.draw": {"check_pictures", "uniform"},
@@ -276,6 +388,8 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.pretrained": {"same", "transposed", "convert", "load_tensors", "build_model", "load_published"},
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
+    "fmlib.self_supervised.contrastive.information": {"best_scores"},
+    "fmlib.self_supervised.contrastive.taken_apart": {"train_pairs", "aligned_and_spread"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
     "fmlib.self_supervised.without_negatives.attention": {"class_attention"},
     "fmlib.self_supervised.without_negatives.byol": {"check_views"},
@@ -295,6 +409,38 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
         "train_vicreg",
     },
     "fmlib.self_supervised.without_negatives.watch": {"entropy_and_divergence"},
+    "fmlib.self_supervised.masked.experiments": {
+        "asked_nats",
+        "painted_out_of_place",
+        "painting_errors",
+        "paintings",
+        "pair_accuracy",
+    },
+    "fmlib.self_supervised.masked.guesses": {"left_nats", "choose_between"},
+    "fmlib.self_supervised.masked.mae_checkpoint": {"patches_as_rows"},
+    "fmlib.self_supervised.masked.training": {"pair_batch", "train_bert", "train_mae"},
+}
+ELSEWHERE |= {
+    "fmlib.self_supervised.methods": {"train_encoder"},
+    "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
+    "fmlib.self_supervised.pretext.experiments": {
+        *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),
+        *("color_accuracy", "gray_of"),
+    },
+    "fmlib.self_supervised.pretext.listening": {"hear", "word_and_voice"},
+    "fmlib.self_supervised.pretext.rotation": {"check_square"},
+    "fmlib.self_supervised.pretext.training": {
+        *(
+            "as_floats",
+            "as_it_is",
+            "palette_of",
+            "color_targets",
+            "rotation_answers",
+            "jigsaw_accuracy",
+            "vary",
+        ),
+        *("train_rotation", "train_jigsaw", "train_colorizer", "train_regressor", "train_cpc"),
+    },
 }
 OUTSIDE = (
     "exercises",
@@ -314,6 +460,8 @@ ANY_RANK = {
     (pairs_from_halves, "weight"),
 }
 ANY_TYPE = {
+    (add_mark, "images"),
+    (cover_border, "images"),
     (embed, "images"),
     (halves_from_pairs, "weight"),
     (pairs_from_halves, "weight"),

@@ -26,8 +26,10 @@ from fmlib.data import (
     load_fashion_mnist,
     load_instructions,
     load_shakespeare,
+    load_spoken_words,
 )
 from fmlib.data.emoji import ARTISTS
+from fmlib.data.spoken_words import RATE
 
 CARDS = Path(__file__).resolve().parent.parent / "book" / "data"
 SETS = {  # our name -> (name, package and version, license)
@@ -191,6 +193,28 @@ def instruction_tables() -> dict[str, str]:
     }
 
 
+def spoken_word_tables() -> dict[str, str]:
+    uses = {
+        "train": "training",
+        "held_out_takes": "whose voice is it?",
+        "validation": "choosing settings",
+        "held_out_voices": "the last word",
+    }
+    rows = []
+    for split, use in uses.items():
+        part = load_spoken_words(split)
+        takes = len(part.takes.unique())
+        rows.append([f"`{split}`", use, len(part), len(part.voices.unique()), takes])
+    part = load_spoken_words("train")
+    seconds = sum(row[2] for row in rows) * part.waves.shape[1] / RATE
+    head = ["split", "for", "recordings", "voices", "takes of each word"]
+    note = (
+        f"Words: {', '.join(part.word_names)}. All recordings together last {seconds / 60:.0f} minutes and have "
+        f"{megabytes('spoken_words')}."
+    )
+    return {"counts": table(head, rows, 3) + "\n\n" + note}
+
+
 def pages() -> dict[str, str]:
     """The cards as they should stand: file name -> text."""
     made = {
@@ -199,6 +223,7 @@ def pages() -> dict[str, str]:
         "shakespeare.md": shakespeare_tables(),
         "austen.md": austen_tables(),
         "instructions.md": instruction_tables(),
+        "spoken_words.md": spoken_word_tables(),
     }
     texts = {}
     for name, blocks in made.items():

@@ -114,10 +114,14 @@ def unpatchify(
         TypeError: not a tensor of floats.
         ValueError: patches of another size, or their number is no square.
     """
+    check_whole("patch_size", patch_size)
+    check_whole("channels", channels)
     check_tensors(("patches", patches, FLOAT, f"batch patches {patch_size**2 * channels}"))
     grid = round(patches.shape[1] ** 0.5)
     if grid**2 != patches.shape[1]:
-        raise ValueError(f"there are {patches.shape[1]} patches: expected a square number, of a square picture")
+        raise ValueError(
+            f"there are {patches.shape[1]} patches: expected a square number, of a square picture"
+        )
     cut = patches.unflatten(2, (patch_size, patch_size, channels)).unflatten(1, (grid, grid))
     return cut.permute(0, 5, 1, 3, 2, 4).flatten(4).flatten(2, 3)
 
@@ -223,7 +227,9 @@ class ViT(nn.Module):
                 self.position_embedding[0] = 0
                 self.position_embedding[1:] = sine_positions(self.config.grid, self.config.dim)
 
-    def embed(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch patches dim"]:
+    def embed(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch patches dim"]:
         """The patches of each picture as vectors that know where they stand.
 
         Args:
@@ -258,7 +264,9 @@ class ViT(nn.Module):
             x = block(x)
         return self.norm(x)
 
-    def tokens(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch tokens dim"]:
+    def tokens(
+        self, images: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch tokens dim"]:
         """What is known in the end about the whole picture (first) and about each patch, row by row."""
         return self.read(self.embed(images))
 

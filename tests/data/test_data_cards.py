@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-NAMES = ("fashion_mnist.md", "emoji.md", "shakespeare.md", "austen.md", "instructions.md")
+NAMES = ("fashion_mnist.md", "emoji.md", "shakespeare.md", "austen.md", "instructions.md", "spoken_words.md")
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,8 @@ In reading order:
     training          how each is trained here
     label_efficiency  what the features are worth when labels are few
     ablations         one change at a time
+    taken_apart       the loss in its parts: alignment, uniformity, and negatives that are none
+    information       the loss as a bound on mutual information, and its ceiling
     emoji_views       which views help which task
     experiments       the rows that `make compare WHAT=contrastive` computes
 """

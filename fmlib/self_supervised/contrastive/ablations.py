@@ -9,8 +9,6 @@ from torch import nn
 from fmlib import scale
 from fmlib.augment import Augmentation
 from fmlib.data import load_fashion_mnist
-from fmlib.evaluate import embed, linear_probe
-from fmlib.self_supervised.contrastive.label_efficiency import labeled
 from fmlib.self_supervised.contrastive.simclr import SimCLR
 from fmlib.self_supervised.contrastive.training import (
     FULL,
@@ -19,6 +17,7 @@ from fmlib.self_supervised.contrastive.training import (
     train_moco,
     train_simclr,
 )
+from fmlib.self_supervised.probing import validation_draws
 
 TEMPERATURES = {"temperature_003": 0.03, "temperature_01": 0.1, "temperature_03": 0.3, "temperature_1": 1.0}
 # Each with a rate that suits it.
@@ -75,31 +74,6 @@ def _accuracy(queue: bool, recipe: Recipe, seed: int, **options: Any) -> float:
     train = train_moco if queue else train_simclr
     model, _ = train(load_fashion_mnist("train").images, recipe, seed, **options)
     return _mean(validation_draws(model.encoder))
-
-
-def validation_draws(
-    encoder: nn.Module, count: int = 100, strengths: tuple[float, ...] = (0.03,)
-) -> list[float]:
-    """Per cent of the validation pictures that a probe gets right, for each of five draws of the labeled pictures.
-
-    Args:
-        encoder: what the probe sees: pictures -> features.
-        count: labeled pictures.
-        strengths: of the probe, scikit-learn's C. Of several the best on these very pictures is taken, which is more than
-            a fair measure would give.
-    """
-    held_out = load_fashion_mnist("validation")
-    features = embed(encoder, held_out.images)
-    draws = [labeled(count, draw) for draw in range(scale.pick(smoke=1, cpu=5, gpu=5))]
-    seen = [embed(encoder, known.images) for known in draws]
-    tried = [
-        [
-            linear_probe(x, known.labels, features, held_out.labels, (strength,))
-            for x, known in zip(seen, draws, strict=True)
-        ]
-        for strength in strengths
-    ]
-    return max(tried, key=sum)
 
 
 def without_learning() -> dict[str, float]:

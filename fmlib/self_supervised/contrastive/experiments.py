@@ -18,6 +18,7 @@ from fmlib.self_supervised.contrastive.label_efficiency import (
     simclr_row,
     supervised_row,
 )
+from fmlib.self_supervised.contrastive.taken_apart import LOSSES, taken_apart_row
 
 COMPARISON = Comparison(
     version=3,
@@ -33,6 +34,7 @@ COMPARISON = Comparison(
             row: (lambda seed, row=row: ablation_row(row, seed))
             for row in [*TEMPERATURES, *BATCH_SIZES, *OPTIMIZERS, *AUGMENTATIONS, "queue_simclr", *QUEUES]
         },
+        **{row: (lambda seed, row=row: taken_apart_row(row, seed)) for row in LOSSES},
         **{
             row: (lambda seed, row=row: emoji_row(row, seed))
             for row in ["emoji_pixels", "emoji_random", *EMOJI_VIEWS]

@@ -9,49 +9,18 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from fmlib import scale
 from fmlib.augment import Augmentation
-from fmlib.data import Pictures, load_fashion_mnist
+from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import embed, linear_probe
 from fmlib.self_supervised.contrastive.training import (
     GENTLE,
     Recipe,
-    make_encoder,
     train_moco,
     train_simclr,
     train_supervised,
 )
-
-
-def label_counts() -> tuple[int, ...]:
-    """How many labels the probes get."""
-    return scale.pick(smoke=(100,), cpu=(100, 1000, 10_000), gpu=(100, 1000, 10_000))
-
-
-def test_pictures() -> Pictures:
-    """What results are reported on, and nothing is chosen by."""
-    test = load_fashion_mnist("test")
-    return scale.pick(smoke=test.subset(torch.arange(500)), cpu=test, gpu=test)
-
-
-test_pictures.__test__ = False  # not a test, whatever pytest thinks of its name
-
-
-def labeled(count: int, seed: int) -> Pictures:
-    """A class-balanced handful of training pictures with labels, another one for each seed."""
-    train = load_fashion_mnist("train")
-    return train.sample(count // len(train.class_names), torch.Generator().manual_seed(1000 + seed))
-
-
-def probes(encoder: nn.Module, seed: int, counts: tuple[int, ...] | None = None) -> dict[int, float]:
-    """Labels -> per cent of the test pictures that a linear probe on frozen features gets right."""
-    test = test_pictures()
-    features = embed(encoder, test.images)
-    found = {}
-    for count in counts or label_counts():
-        known = labeled(count, seed)
-        found[count] = linear_probe(embed(encoder, known.images), known.labels, features, test.labels)
-    return found
+from fmlib.self_supervised.encoder import make_encoder
+from fmlib.self_supervised.probing import label_counts, labeled, probes, test_pictures
 
 
 def _named(row: str, found: dict[int, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from fmlib.checks import FLOAT, check_number, check_sizes, check_tensors, check_whole
+from fmlib.self_supervised.encoder import find_feature_dim
 from fmlib.training.distributed import gather_rows, process_index
 
 
@@ -167,16 +168,6 @@ class SimCLR(nn.Module):
     def loss(self, view1: Tensor, view2: Tensor) -> Float[Tensor, ""]:
         """`nt_xent` of the two views' embeddings, at the model's temperature."""
         return nt_xent(*self(view1, view2), self.config.temperature)
-
-
-def find_feature_dim(encoder: nn.Module, feature_dim: int | None) -> int:
-    """`feature_dim` if given, else what the encoder says of itself."""
-    found = feature_dim if feature_dim is not None else getattr(encoder, "feature_dim", None)
-    if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise ValueError(
-            f"feature_dim is {found!r}: give the number of features of {type(encoder).__name__}, or set its attribute"
-        )
-    return found
 
 
 def check_pairs(first: Tensor, second: Tensor, first_name: str, second_name: str) -> None:

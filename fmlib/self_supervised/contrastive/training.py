@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from fmlib import scale
 from fmlib.augment import Augmentation
 from fmlib.data import Pictures
-from fmlib.nn.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.contrastive.moco import MoCo, MoCoConfig
 from fmlib.self_supervised.contrastive.simclr import SimCLR, SimCLRConfig, nt_xent
+from fmlib.self_supervised.encoder import make_encoder
 from fmlib.training.batches import ShuffledBatches
 from fmlib.training.distributed import unwrap
 from fmlib.training.fit import Loss, fit
@@ -66,14 +66,6 @@ class Recipe:
         return cls(
             steps=scale.pick(smoke=2, cpu=180, gpu=200), batch_size=scale.pick(smoke=32, cpu=64, gpu=512)
         )
-
-
-def make_encoder(channels: int, seed: int) -> SmallResNet:
-    """The encoder that all methods share, with the weights of a seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        widths = scale.pick(smoke=(8, 16), cpu=(32, 64, 128), gpu=(64, 128, 256))
-        return SmallResNet(ResNetConfig(channels=channels, widths=widths, grid=4))
 
 
 def two_views(

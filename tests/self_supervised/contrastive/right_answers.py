@@ -143,7 +143,51 @@ def step_with_new_seeds(model, pictures, augment, generator):
     return model.loss(view1, view2)
 
 
+def uniformity_by_pdist(z):
+    return torch.pdist(F.normalize(z, dim=1)).square().mul(-2).exp().mean().log()
+
+
+def uniformity_by_loops(z):
+    rows = [row / row.norm() for row in z]
+    pairs = [torch.exp(4 * (a @ b) - 4) for i, a in enumerate(rows) for b in rows[:i]]
+    return torch.log(sum(pairs) / len(pairs))
+
+
+def bound_by_softmax(scores):
+    picked = scores.log_softmax(dim=1).diagonal()
+    return picked.mean() + math.log(scores.shape[1])
+
+
+def bound_by_loops(scores):
+    found = [row[i] - row.logsumexp(0) + math.log(len(row)) for i, row in enumerate(scores)]
+    return torch.stack(found).mean()
+
+
+def between_classes_by_loops(z1, z2, labels, temperature=0.5):
+    rows, names = [row / row.norm() for row in (*z1, *z2)], labels.tolist() * 2
+    total = 0
+    for i, row in enumerate(rows):
+        partner = row @ rows[(i + len(z1)) % len(rows)] / temperature
+        others = [row @ other / temperature for k, other in enumerate(rows) if names[k] != names[i]]
+        total = total + torch.stack([partner, *others]).logsumexp(0) - partner
+    return total / len(rows)
+
+
+def between_classes_by_weights(z1, z2, labels, temperature=0.5):
+    a, b = F.normalize(z1, dim=1), F.normalize(z2, dim=1)
+    keep = (labels[:, None] != labels).to(a.dtype)
+    positive = (a * b).sum(1) / temperature
+    losses = []
+    for x, y in ((a, b), (b, a)):
+        negatives = sum((keep * (x @ other.T / temperature).exp()).sum(1) for other in (x, y))
+        losses.append((positive.exp() + negatives).log() - positive)
+    return torch.cat(losses).mean()
+
+
 RIGHT = {
+    "uniformity": (uniformity_by_pdist, uniformity_by_loops),
+    "information_bound": (bound_by_softmax, bound_by_loops),
+    "nt_xent_between_classes": (between_classes_by_loops, between_classes_by_weights),
     "positive_indices": (indices_by_formula, indices_by_halves),
     "nt_xent": (nt_xent_by_loops, nt_xent_by_exponentials, nt_xent_by_halves),
     "info_nce": (info_nce_by_softmax, info_nce_positive_last),

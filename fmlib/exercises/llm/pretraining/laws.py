@@ -5,7 +5,7 @@ import math
 import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.llm.pretraining.numbers import one_number
+from fmlib.exercises.numbers import one_number
 from fmlib.exercises.observe import watch
 from fmlib.llm.pretraining.scaling import power_law_by_line
 from fmlib.llm.pretraining.training import bits_from_perplexity

@@ -5,7 +5,7 @@ import math
 import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
-from fmlib.exercises.llm.pretraining.numbers import one_number
+from fmlib.exercises.numbers import one_number
 from fmlib.exercises.observe import watch
 from fmlib.llm.pretraining.training import inputs_and_targets
 from fmlib.training.schedules import cosine_schedule

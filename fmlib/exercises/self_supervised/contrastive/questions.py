@@ -129,5 +129,35 @@ CONTRASTIVE = Quiz(
                 ),
             ),
         ),
+        Question(
+            "Partners share 8 nats. What is the most that InfoNCE with 64 candidates can say about it?",
+            (
+                Choice("8 nats.", "Its bound is log K - L, and the loss L is never below 0."),
+                Choice(
+                    "log 64, about 4.2 nats.",
+                    "A perfect network has a loss near 0, and log K is all that is left.",
+                    right=True,
+                ),
+                Choice("64 nats.", "The number of candidates enters through its logarithm."),
+            ),
+        ),
+        Question(
+            "You train on alignment alone: views of a picture should coincide. What is the best answer to that?",
+            (
+                Choice(
+                    "Features that know what the pictures show.",
+                    "They would do, but there is an easier answer, and nothing speaks against it.",
+                ),
+                Choice(
+                    "Embeddings that spread evenly over the sphere.",
+                    "That is uniformity, which nobody asks for here.",
+                ),
+                Choice(
+                    "The same embedding for every picture.",
+                    "Partners then coincide perfectly. This is collapse, and uniformity is what forbids it.",
+                    right=True,
+                ),
+            ),
+        ),
     ),
 )
