@@ -173,9 +173,11 @@ class Tuning:
         check_number("weight_decay", self.weight_decay, least=0)
 
     @classmethod
-    def main(cls) -> "Tuning":
-        """The budget of this lesson, at the scale in force."""
-        return cls(steps=scale.pick(smoke=2, cpu=60, gpu=300), batch_size=scale.pick(smoke=8, cpu=32, gpu=64))
+    def main(cls, labels: int = 100) -> "Tuning":
+        """The budget of this lesson for so many labels, at the scale in force."""
+        check_whole("labels", labels)
+        steps = scale.pick(smoke=2, cpu=50 + labels // 20, gpu=300 + labels // 4)
+        return cls(steps=steps, batch_size=scale.pick(smoke=8, cpu=32, gpu=64))
 
 
 def train_classifier(

@@ -1,7 +1,7 @@
 """Accuracy against the number of labels, for every way to use an encoder."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -67,9 +67,9 @@ def counts() -> tuple[int, ...]:
     return scale.pick(smoke=(20,), cpu=(10, 30, 100, 300, 1000), gpu=(10, 30, 100, 300, 1000, 3000))
 
 
-def draws() -> int:
-    """How often the labeled pictures are drawn anew, at the scale in force."""
-    return scale.pick(smoke=1, cpu=3, gpu=5)
+def draws(row: Row) -> int:
+    """How often the labeled pictures are drawn anew, at the scale in force; less often where a network is to be trained."""
+    return scale.pick(smoke=1, cpu=2 if row.method == "fine-tuning" else 3, gpu=5)
 
 
 @lru_cache(maxsize=2)
@@ -91,7 +91,7 @@ def curve(
     row: Row,
     encoder: nn.Module,
     split: str,
-    tuning: Tuning | None = None,
+    rate: float = 1e-3,
     strength: float = 0.03,
     labels: tuple[int, ...] | None = None,
 ) -> dict[int, list[float]]:
@@ -101,7 +101,7 @@ def curve(
         row: what to do.
         encoder: with what; left alone.
         split: "validation" or "test".
-        tuning: for fine-tuning; by default `Tuning.main()`.
+        rate: of fine-tuning; its steps are those of `Tuning.main`.
         strength: of the probe.
         labels: how many; by default `counts()`.
     """
@@ -109,10 +109,10 @@ def curve(
     found: dict[int, list[float]] = {}
     features = None if row.method == "fine-tuning" else embed(encoder, pictures.images)
     for count in labels or counts():
-        for draw in range(draws()):
+        for draw in range(draws(row)):
             known = labeled(count, draw)
             if features is None:
-                model, _ = fine_tune(encoder, known, tuning or Tuning.main(), seed=draw)
+                model, _ = fine_tune(encoder, known, replace(Tuning.main(count), rate=rate), seed=draw)
                 right = accuracy(model, pictures)
             else:
                 seen = embed(encoder, known.images)

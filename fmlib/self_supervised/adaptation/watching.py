@@ -135,7 +135,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 def other_views(seed: int = 0, **options: Any) -> dict[str, Pretraining]:
     """Short runs that differ in how a view is made, and in nothing else; each of the views of the lesson on SimCLR."""
     short = Recipe(
-        steps=scale.pick(smoke=2, cpu=50, gpu=300), batch_size=scale.pick(smoke=16, cpu=64, gpu=512)
+        steps=scale.pick(smoke=2, cpu=30, gpu=300), batch_size=scale.pick(smoke=16, cpu=64, gpu=512)
     )
     return {
         name.removeprefix("views_").replace("_", " "): pretrain(

@@ -175,7 +175,7 @@ def test_batches_of_one_class_mislead_batch_norm_in_training_mode(encoder):
     before = state(model)
     mixed = experiments.accuracy_in_training_mode(model, pictures, by_class=False)
     alike = experiments.accuracy_in_training_mode(model, pictures, by_class=True)
-    assert alike < mixed - 10
+    assert alike < mixed - 5
     assert not changed(before, state(model))
     assert not model.training
 
@@ -184,9 +184,9 @@ def test_batches_of_one_class_mislead_batch_norm_in_training_mode(encoder):
 def test_every_curve_has_a_number_for_each_draw(name, encoder):
     row = label_efficiency.ROWS[name]
     given = nn.Flatten() if row.encoder == "pixels" else encoder
-    found = label_efficiency.curve(row, given, "validation", SHORT)
+    found = label_efficiency.curve(row, given, "validation")
     assert set(found) == set(label_efficiency.counts())
-    assert all(len(values) == label_efficiency.draws() and min(values) >= 0 for values in found.values())
+    assert all(len(values) == label_efficiency.draws(row) and min(values) >= 0 for values in found.values())
 
 
 def test_the_encoders_on_the_way_are_those_of_the_run():
