@@ -1,6 +1,7 @@
 """What a run shows while it goes on without labels, and whether that goes with what a probe says afterward."""
 
 import copy
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,20 +52,23 @@ def pretrain(recipe: Recipe, seed: int = 0, checkpoints: int = CHECKPOINTS, **op
     Args:
         recipe: the numbers.
         seed: of weights, batches and views; the encoder begins as `make_encoder(1, seed)`.
-        checkpoints: how many encoders to keep, evenly along the run.
+        checkpoints: how many encoders to keep: that of the end, that after half of the steps, after a quarter, and so on.
         **options: passed to `fit`.
     """
-    kept: list[nn.Module] = []
+    wanted = {max(1, recipe.steps // 2**k) for k in range(checkpoints)}
+    kept: dict[int, nn.Module] = {}
+    steps = itertools.count(1)
 
     def keep(model: SimCLR) -> dict[str, float]:
-        kept.append(copy.deepcopy(model.encoder).requires_grad_(False).eval())
-        return {"kept": len(kept)}
+        step = next(steps)
+        if step in wanted:
+            kept[step] = copy.deepcopy(model.encoder).requires_grad_(False).eval().cpu()
+        return {}
 
-    every = max(1, recipe.steps // checkpoints)
     model, history = train_simclr(
-        load_fashion_mnist("train").images, recipe, seed, measure=keep, measure_every=every, **options
+        load_fashion_mnist("train").images, recipe, seed, measure=keep, measure_every=1, **options
     )
-    return Pretraining(model, history, dict(zip(history.measured["kept"], kept, strict=True)))
+    return Pretraining(model, history, kept)
 
 
 def signals(encoder: nn.Module, pictures: int = 512) -> dict[str, float]:
@@ -135,7 +139,7 @@ def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
 def other_views(seed: int = 0, **options: Any) -> dict[str, Pretraining]:
     """Short runs that differ in how a view is made, and in nothing else; each of the views of the lesson on SimCLR."""
     short = Recipe(
-        steps=scale.pick(smoke=2, cpu=30, gpu=300), batch_size=scale.pick(smoke=16, cpu=64, gpu=512)
+        steps=scale.pick(smoke=2, cpu=24, gpu=300), batch_size=scale.pick(smoke=16, cpu=64, gpu=512)
     )
     return {
         name.removeprefix("views_").replace("_", " "): pretrain(

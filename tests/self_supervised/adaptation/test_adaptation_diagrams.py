@@ -39,7 +39,9 @@ def test_every_shape_is_what_flows(roots):
     images, labels = torch.rand(6, 1, 4, 4), torch.tensor([0, 1, 2, 0, 1, 2])
 
     x = torch.rand(6, 2)
-    probe.logistic_regression(x, labels, 0.1, steps=1)  # what torch imports at the first call need not be followed
+    probe.logistic_regression(
+        x, labels, 0.1, steps=1
+    )  # what torch imports at the first call need not be followed
 
     def step():
         features = roots["Frozen"](images)

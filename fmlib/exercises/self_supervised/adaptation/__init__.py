@@ -9,7 +9,7 @@ from fmlib.exercises.self_supervised.adaptation.few_shot import MEAN_INTERVAL, S
 from fmlib.exercises.self_supervised.adaptation.fine_tuning import PARAMETER_GROUPS
 from fmlib.exercises.self_supervised.adaptation.measuring import DRAWS_NEEDED, RANK_CORRELATION
 from fmlib.exercises.self_supervised.adaptation.prototypes import NEAREST_MEAN
-from fmlib.exercises.self_supervised.adaptation.questions import ADAPTATION, FROM_SCRATCH
+from fmlib.exercises.self_supervised.adaptation.questions import ADAPTATION, LABELS_WORTH
 
 EXERCISES = (
     NEAREST_MEAN,
@@ -21,5 +21,5 @@ EXERCISES = (
     DRAWS_NEEDED,
     RANK_CORRELATION,
 )
-PREDICTIONS = (FROM_SCRATCH,)
+PREDICTIONS = (LABELS_WORTH,)
 QUIZZES = (ADAPTATION,)

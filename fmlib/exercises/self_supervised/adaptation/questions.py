@@ -3,13 +3,15 @@
 from fmlib.exercises.exercise import Prediction
 from fmlib.exercises.quizzes import Choice, Question, Quiz
 
-FROM_SCRATCH = Prediction(
+LABELS_WORTH = Prediction(
     name="labels_worth",
     chapter="self_supervised",
-    question="The network with random weights is trained on 1,000 labels from scratch, for the lesson's 60 steps. How many per cent of the "
-    "test pictures does it get right?",
-    explanation="Compare it with the probe on the pretrained encoder in the same table: how many labels does that one need for as "
-    "much? The budget is part of the answer. Sixty steps are what both get here; from scratch a longer run learns more.",
+    question="A linear probe on the frozen encoder stands in the table above. Now all weights may learn, from 100 labels, "
+    "and the best of four rates is taken. How many per cent of the validation pictures does the fine-tuned "
+    "network get right?",
+    explanation="Compare it with the probe in the table above. Both have all that pretraining has learned. The probe fits "
+    "a layer of its own to the end and moves nothing else; fine-tuning has a few dozen steps for the head and for "
+    "every weight below it, and 100 labels to hold them all in place.",
     close=0.05,
 )
 
