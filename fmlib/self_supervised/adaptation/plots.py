@@ -109,7 +109,7 @@ def plot_signals(table: Mapping[str, Sequence[float]], probe: str, title: str) -
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)
     for axes, name in zip(grid.flat, names, strict=False):
-        axes.plot(table[name], table[probe], "-o", ms=4, lw=0.8, color="#1971c2")
+        axes.plot(table[name], table[probe], "o", ms=5, color="#1971c2")
         axes.set(xlabel=name)
     for row in grid:
         row[0].set_ylabel("probe (%)")
@@ -134,7 +134,8 @@ def plot_draws(draws: Mapping[str, Sequence[float]], title: str, y: str) -> Any:
     names = list(draws)
     for values in zip(*draws.values(), strict=True):
         axes.plot(range(len(names)), values, "-o", ms=4, lw=0.8, color="#1971c2", alpha=0.6)
-    axes.set(title=title, ylabel=y, xlim=(-0.3, len(names) - 0.7))
+    axes.set_title(title, wrap=True)
+    axes.set(ylabel=y, xlim=(-0.3, len(names) - 0.7))
     axes.set_xticks(range(len(names)), names)
     told = "; ".join(
         f"{name} {statistics.fmean(values):.1f}, from {min(values):.1f} to {max(values):.1f}"

@@ -86,8 +86,7 @@ dict, and counts as a step of the decay all the same. Change nothing in the part
 """,
     starter='''
 def parameter_groups(parts, rate, decay=1.0):
-"""Groups for an optimizer, from the first part to the last: the rate falls by `decay` for each part further in
-front."""
+    """Groups for an optimizer, from the first part to the last."""
     raise NotImplementedError("write parameter_groups")
 ''',
     reference=parameter_groups,
