@@ -84,7 +84,7 @@ the inputs as they are.
             "`known` "
             "for both.",
             (
-                written(OWN_STATISTICS, plain_standardize),
+                written(OWN_STATISTICS, standardize),
                 each_by_its_own,
             ),
         ),

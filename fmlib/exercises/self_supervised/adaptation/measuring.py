@@ -1,5 +1,6 @@
 """What a measurement is worth: draws_needed and rank_correlation."""
 
+import statistics
 from numbers import Real
 
 import torch
@@ -131,7 +132,7 @@ def textbook_formula(first, second):
 
 
 def correlation_of_numbers(first, second):
-    return float(torch.corrcoef(torch.tensor([first, second], dtype=torch.float64))[0, 1])
+    return statistics.correlation(first, second)
 
 
 def places_in_the_sorted_list(first, second):
@@ -154,7 +155,7 @@ def order_for_place(first, second):
         return sorted(range(len(values)), key=lambda i: values[i])
 
     one, other = places(first), places(second)
-    return float(torch.corrcoef(torch.tensor([one, other], dtype=torch.float64))[0, 1])
+    return statistics.correlation(one, other)
 
 
 def agreeing_pairs(first, second):

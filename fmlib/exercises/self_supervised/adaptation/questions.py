@@ -24,13 +24,13 @@ ADAPTATION = Quiz(
             "You froze an encoder with `requires_grad_(False)` and trained a head on it. Its features have changed. How?",
             (
                 Choice(
+                    "The optimizer's weight decay shrank its weights.",
+                    "The optimizer skips parameters that have no gradient, decay included.",
+                ),
+                Choice(
                     "Batch norm moved its running mean and variance.",
                     "They are buffers, not parameters: no gradient moves them, training mode does.",
                     right=True,
-                ),
-                Choice(
-                    "The optimizer's weight decay shrank its weights.",
-                    "The optimizer skips parameters that have no gradient, decay included.",
                 ),
                 Choice(
                     "The head's gradient flowed through to it.",
@@ -42,17 +42,17 @@ ADAPTATION = Quiz(
             "What may choose the regularization of a probe?",
             (
                 Choice(
-                    "Cross-validation among the labeled pictures, or a validation set.",
-                    "Both are pictures that the result is not reported on.",
-                    right=True,
-                ),
-                Choice(
                     "The test set, if only one number is chosen.",
                     "One number is enough to fit the luck of that set, and the smaller the set, the more.",
                 ),
                 Choice(
                     "Accuracy on the labeled pictures themselves.",
                     "That is highest with the weakest regularization, always.",
+                ),
+                Choice(
+                    "Cross-validation among the labeled pictures, or a validation set.",
+                    "Both are pictures that the result is not reported on.",
+                    right=True,
                 ),
             ),
         ),
@@ -79,11 +79,6 @@ ADAPTATION = Quiz(
             "better than more draws?",
             (
                 Choice(
-                    "The same draws for both, and the interval of their differences.",
-                    "What makes a draw lucky for one mostly makes it lucky for the other, and cancels.",
-                    right=True,
-                ),
-                Choice(
                     "The best draw of each.",
                     "A maximum grows with the number of tries, whatever the method.",
                 ),
@@ -91,19 +86,24 @@ ADAPTATION = Quiz(
                     "A larger test set.",
                     "It makes each measurement sharper, and the draws of the labels scatter as before.",
                 ),
+                Choice(
+                    "The same draws for both, and the interval of their differences.",
+                    "What makes a draw lucky for one mostly makes it lucky for the other, and cancels.",
+                    right=True,
+                ),
             ),
         ),
         Question(
             "What does LP-FT begin with?",
             (
                 Choice(
+                    "An encoder that was fine-tuned, on which a probe is put.",
+                    "It is the other way round: the probe comes first.",
+                ),
+                Choice(
                     "A head that is already a linear probe of the frozen features.",
                     "Then the first gradients that reach the encoder are not those of a head that knows nothing.",
                     right=True,
-                ),
-                Choice(
-                    "An encoder that was fine-tuned, on which a probe is put.",
-                    "It is the other way round: the probe comes first.",
                 ),
                 Choice(
                     "Low learning rates in the first stages.",
@@ -116,17 +116,17 @@ ADAPTATION = Quiz(
             "by it?",
             (
                 Choice(
-                    "Not on that evidence: the number of steps rises with it just as well.",
-                    "Within a run, all that grows with time goes together. Compare encoders of the same step.",
-                    right=True,
-                ),
-                Choice(
                     "Yes: a rank correlation of 1 is as high as it gets.",
                     "It is reached by anything that only rises, the clock included.",
                 ),
                 Choice(
                     "Yes, if it was measured on validation pictures.",
                     "That keeps it from flattering one run, and says nothing about two.",
+                ),
+                Choice(
+                    "Not on that evidence: the number of steps rises with it just as well.",
+                    "Within a run, all that grows with time goes together. Compare encoders of the same step.",
+                    right=True,
                 ),
             ),
         ),
