@@ -77,7 +77,7 @@ from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.nn.vit import patchify, unpatchify
 from fmlib.self_supervised.adaptation.episodes import episode_accuracy, sample_episode, split_episode
 from fmlib.self_supervised.adaptation.probe import logistic_regression, standardize
-from fmlib.self_supervised.adaptation.prototypes import class_means
+from fmlib.self_supervised.adaptation.prototypes import class_means, nearest_mean
 from fmlib.self_supervised.contrastive.information import information_bound
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
@@ -372,6 +372,7 @@ CALLS = [
         {"text": draw(60), "length": 6, "vocabulary": Vocabulary(8), "count": 3, "generator": source()},
         (),
     ),
+    (nearest_mean, LABELED, ("train_features", "features")),
     (class_means, {"features": noise(4, 3), "labels": torch.tensor([0, 1, 1, 2])}, ("features",)),
     (standardize, {"known": noise(4, 3), "features": noise(5, 3)}, ("known", "features")),
     (
@@ -423,7 +424,6 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.pretrained": {"same", "transposed", "convert", "load_tensors", "build_model", "load_published"},
     "fmlib.self_supervised.adaptation.experiments": {"flattery"},
     "fmlib.self_supervised.adaptation.probe": {"center_and_scale", "choose_strength"},
-    "fmlib.self_supervised.adaptation.prototypes": {"nearest_mean"},
     "fmlib.self_supervised.adaptation.watching": {"ranks"},
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},

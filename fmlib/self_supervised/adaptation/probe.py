@@ -65,7 +65,7 @@ def logistic_regression(
         labels: their classes, from 0.
         strength: scikit-learn's C, above 0: the smaller, the closer to zero the weights stay.
         classes: how many there are; by default one more than the highest label.
-        steps: of L-BFGS, at most.
+        steps: of L-BFGS, at most; it computes in double precision.
 
     Returns:
         Weights and biases, of the features' dtype.
@@ -80,8 +80,9 @@ def logistic_regression(
     least = int(labels.max()) + 1
     classes = least if classes is None else classes
     check_whole("classes", classes, least=least, hint="one more than the highest label")
-    weight = features.new_zeros(classes, features.shape[1], requires_grad=True)
-    bias = features.new_zeros(classes, requires_grad=True)
+    x = features.detach().double()
+    weight = x.new_zeros(classes, x.shape[1], requires_grad=True)
+    bias = x.new_zeros(classes, requires_grad=True)
     search = torch.optim.LBFGS(
         [weight, bias],
         max_iter=steps,
@@ -92,14 +93,14 @@ def logistic_regression(
 
     def objective() -> Tensor:
         search.zero_grad()
-        surprise = F.cross_entropy(features @ weight.T + bias, labels.long(), reduction="sum")
+        surprise = F.cross_entropy(x @ weight.T + bias, labels.long(), reduction="sum")
         value = strength * surprise + weight.square().sum() / 2
         value.backward()
         return value
 
     with torch.enable_grad():
         search.step(objective)
-    return weight.detach(), bias.detach()
+    return weight.detach().to(features.dtype), bias.detach().to(features.dtype)
 
 
 def choose_strength(
@@ -125,6 +126,8 @@ def choose_strength(
     check_whole("folds", folds, least=2)
     if not isinstance(strengths, (tuple, list)) or not strengths:
         raise ValueError(f"strengths are {strengths!r}: expected at least one candidate, in a tuple")
+    for i, strength in enumerate(strengths):
+        check_number(f"strengths[{i}]", strength, above=0)
     counts = torch.bincount(labels)
     folds = min(folds, int(counts[counts > 0].min()))
     if len(strengths) == 1 or folds < 2:

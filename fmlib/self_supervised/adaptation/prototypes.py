@@ -55,6 +55,7 @@ def nearest_mean(
     """
     check_tensors(
         ("train_features", train_features, FLOAT, "train dim"),
+        ("train_labels", train_labels, WHOLE, "train"),
         ("features", features, FLOAT, "test dim"),
         finite=True,
     )
