@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fmlib.checks import FLOAT, check_number, check_sizes, check_tensors
-from fmlib.self_supervised.contrastive.simclr import find_feature_dim
+from fmlib.self_supervised.encoder import find_feature_dim
 from fmlib.self_supervised.without_negatives.byol import momentum_at
 from fmlib.training.distributed import gather_rows
 from fmlib.training.ema import frozen_copy, momentum_update

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from fmlib import scale
 from fmlib.data import load_fashion_mnist
-from fmlib.self_supervised.contrastive.label_efficiency import probes
-from fmlib.self_supervised.contrastive.training import Recipe, make_encoder, train_simclr
+from fmlib.self_supervised.contrastive.training import Recipe, train_simclr
+from fmlib.self_supervised.encoder import make_encoder
+from fmlib.self_supervised.probing import probes
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
 from fmlib.self_supervised.without_negatives.training import (
     train_barlow_twins,
