@@ -1,7 +1,7 @@
 """How the chapter's methods are run: weights that come from a seed, and `fit` by the numbers of a recipe."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from fmlib.training.optimizers import by_name
 Module = TypeVar("Module", bound=nn.Module)
 
 
+@runtime_checkable
 class HasNumbers(Protocol):
     """What a recipe must say: how many steps of which batches, with which optimizer at which highest rate."""
 
