@@ -137,9 +137,19 @@ def dino_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     """
     if row not in DINO_ROWS:
         raise ValueError(f"there is no row {row!r}: expected one of {', '.join(DINO_ROWS)}")
-    crops = MultiCrop(recipe.augment, small=0)
+    return watched_dino(DINO_ROWS[row], recipe, seed, crops=MultiCrop(recipe.augment, small=0), **options)
+
+
+def watched_dino(config: DINOConfig, recipe: Recipe, seed: int = 0, **options: Any) -> Watched:
+    """Train DINO and watch the entropy of its teacher's answers and the student's divergence from them.
+
+    Args:
+        config: sizes, momenta and temperatures.
+        recipe, seed: as of `byol_run`.
+        **options: passed to `train_dino`, e.g. `encoder` and `crops`.
+    """
     held_out = load_fashion_mnist("validation").images[:500].float() / 255
-    large, _ = crops(held_out, torch.Generator().manual_seed(0))
+    large, _ = MultiCrop(recipe.augment, small=0)(held_out, torch.Generator().manual_seed(0))
 
     def watch(model: DINO) -> dict[str, float]:
         device, config = model.center.device, model.config
@@ -154,8 +164,7 @@ def dino_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
         load_fashion_mnist("train").images,
         recipe,
         seed,
-        config=DINO_ROWS[row],
-        crops=crops,
+        config=config,
         measure=watch,
         measure_every=max(1, recipe.steps // 20),
         **options,

@@ -11,8 +11,11 @@ from fmlib.data import load_fashion_mnist
 from fmlib.self_supervised.contrastive.training import Recipe, train_simclr
 from fmlib.self_supervised.encoder import make_encoder
 from fmlib.self_supervised.probing import probes
+from fmlib.self_supervised.without_negatives.collapse import Watched, watched_dino
+from fmlib.self_supervised.without_negatives.dino import DINOConfig
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
 from fmlib.self_supervised.without_negatives.training import (
+    make_vit,
     train_barlow_twins,
     train_byol,
     train_dino,
@@ -49,12 +52,26 @@ def equal_recipe() -> Recipe:
 
 
 def vit_recipe() -> Recipe:
-    """The run of the vision transformer, at the scale in force."""
+    """The runs of the vision transformer, at the scale in force."""
     return Recipe(
-        steps=scale.pick(smoke=2, cpu=150, gpu=3000),
+        steps=scale.pick(smoke=2, cpu=200, gpu=3000),
         batch_size=scale.pick(smoke=16, cpu=64, gpu=512),
-        rate=2e-3,
+        rate=1e-3,
     )
+
+
+def vit_run(teacher_temperature: float, recipe: Recipe, seed: int = 0, **options: Any) -> Watched:
+    """Train a vision transformer by DINO on two large and two small views, and watch its teacher.
+
+    Args:
+        teacher_temperature: how sure the teacher is; the student's is 0.1.
+        recipe: the numbers of the run.
+        seed: of weights, batches and views.
+        **options: passed to `fit`.
+    """
+    config = DINOConfig(teacher_temperature=teacher_temperature)
+    crops = MultiCrop(recipe.augment, small=2)
+    return watched_dino(config, recipe, seed, encoder=make_vit(1, seed), crops=crops, **options)
 
 
 def method_probes(name: str, recipe: Recipe, seed: int = 0, **options: Any) -> dict[int, float]:
