@@ -461,6 +461,7 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
 }
 ELSEWHERE |= {
     "fmlib.self_supervised.methods": {"train_encoder"},
+    "fmlib.self_supervised.runs": {"fit_recipe"},
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
     "fmlib.self_supervised.pretext.experiments": {
         *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),

@@ -56,12 +56,12 @@ WITHOUT_NEGATIVES = Quiz(
             (
                 Choice(
                     "Yes: they may all lie on a few directions.",
-                    "Half of them at one point and half opposite give the full spread. Count the directions, too.",
+                    "Half of them at one point and half opposite can give the full spread. Count the directions, too.",
                     right=True,
                 ),
                 Choice(
                     "No: with that spread they point everywhere.",
-                    "Two opposite points are enough for it.",
+                    "Two opposite points can be enough for it.",
                 ),
                 Choice(
                     "Yes: the embeddings may have become very short.",
