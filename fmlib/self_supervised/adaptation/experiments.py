@@ -132,6 +132,11 @@ def _probe_first(encoder: nn.Module, known: Pictures, tuning: Tuning, seed: int)
     return fine_tune(encoder, known, tuning, seed, head=probe_head(encoder, known))[0]
 
 
+def _probe_first_still(encoder: nn.Module, known: Pictures, tuning: Tuning, seed: int) -> Classifier:
+    head = probe_head(encoder, known)
+    return fine_tune(StillNorms(copy.deepcopy(encoder)), known, tuning, seed, head=head)[0]
+
+
 def _head_alone(encoder: nn.Module, known: Pictures, tuning: Tuning, seed: int) -> Classifier:
     return fine_tune(Frozen(encoder), known, tuning, seed)[0]
 
@@ -145,6 +150,7 @@ WAYS: Mapping[str, Callable[[nn.Module, Pictures, Tuning, int], Classifier]] = {
     "layer-wise rates": _layer_wise,
     "still batch norms": _still_norms,
     "LP-FT": _probe_first,
+    "LP-FT, still batch norms": _probe_first_still,
     "head alone, by gradient": _head_alone,
     "linear probe": _probe_alone,
 }

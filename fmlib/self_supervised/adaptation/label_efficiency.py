@@ -67,9 +67,9 @@ def counts() -> tuple[int, ...]:
     return scale.pick(smoke=(20,), cpu=(10, 30, 100, 300, 1000), gpu=(10, 30, 100, 300, 1000, 3000))
 
 
-def draws(row: Row) -> int:
-    """How often the labeled pictures are drawn anew, at the scale in force; less often where a network is to be trained."""
-    return scale.pick(smoke=1, cpu=2 if row.method == "fine-tuning" else 3, gpu=5)
+def draws() -> int:
+    """How often the labeled pictures are drawn anew, at the scale in force."""
+    return scale.pick(smoke=1, cpu=3, gpu=5)
 
 
 @lru_cache(maxsize=2)
@@ -109,7 +109,7 @@ def curve(
     found: dict[int, list[float]] = {}
     features = None if row.method == "fine-tuning" else embed(encoder, pictures.images)
     for count in labels or counts():
-        for draw in range(draws(row)):
+        for draw in range(draws()):
             known = labeled(count, draw)
             if features is None:
                 model, _ = fine_tune(encoder, known, replace(Tuning.main(count), rate=rate), seed=draw)

@@ -26,13 +26,14 @@ def plot_label_efficiency(curves: Mapping[str, Mapping[int, Sequence[float]]]) -
         curves: row -> labels -> per cent right of each draw.
     """
     figure, (axes,) = panels(1, 4.6)
-    for name, found in curves.items():
+    for place, (name, found) in enumerate(curves.items()):
         color, line, marker = STYLES[name]
+        aside = 1.03 ** (place - len(curves) / 2)  # so that bars do not lie on each other
         means = [statistics.fmean(values) for values in found.values()]
         low = [mean - min(values) for mean, values in zip(means, found.values(), strict=True)]
         high = [max(values) - mean for mean, values in zip(means, found.values(), strict=True)]
         axes.errorbar(
-            list(found),
+            [count * aside for count in found],
             means,
             yerr=[low, high],
             label=name,
@@ -48,7 +49,7 @@ def plot_label_efficiency(curves: Mapping[str, Mapping[int, Sequence[float]]]) -
     axes.set_xticks(every, [f"{count:,}" for count in every])
     axes.minorticks_off()
     axes.set(
-        title="What each way makes of the same labels",
+        title="Pretraining pays most where labels are few",
         xlabel="labels (10 classes, log scale)",
         ylabel="test pictures right (%)",
     )
@@ -76,7 +77,7 @@ def plot_rates(scans: Mapping[str, Mapping[float, Sequence[float]]], title: str)
     plot_curves(
         {name: (list(found), [statistics.fmean(v) for v in found.values()]) for name, found in scans.items()},
         title,
-        "learning rate of the head (log scale)",
+        "highest learning rate (log scale)",
         "validation pictures right (%)",
         log_x=True,
         axes=axes,
@@ -111,6 +112,7 @@ def plot_signals(table: Mapping[str, Sequence[float]], probe: str, title: str) -
     for axes, name in zip(grid.flat, names, strict=False):
         axes.plot(table[name], table[probe], "o", ms=5, color="#1971c2")
         axes.set(xlabel=name)
+        axes.locator_params(axis="x", nbins=3)
     for row in grid:
         row[0].set_ylabel("probe (%)")
     figure.suptitle(title)

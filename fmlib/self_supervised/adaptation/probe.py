@@ -86,7 +86,7 @@ def logistic_regression(
     search = torch.optim.LBFGS(
         [weight, bias],
         max_iter=steps,
-        tolerance_grad=1e-6,
+        tolerance_grad=1e-9,
         tolerance_change=1e-12,
         line_search_fn="strong_wolfe",
     )

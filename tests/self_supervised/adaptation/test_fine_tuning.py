@@ -186,7 +186,7 @@ def test_every_curve_has_a_number_for_each_draw(name, encoder):
     given = nn.Flatten() if row.encoder == "pixels" else encoder
     found = label_efficiency.curve(row, given, "validation")
     assert set(found) == set(label_efficiency.counts())
-    assert all(len(values) == label_efficiency.draws(row) and min(values) >= 0 for values in found.values())
+    assert all(len(values) == label_efficiency.draws() and min(values) >= 0 for values in found.values())
 
 
 def test_the_encoders_on_the_way_are_those_of_the_run():

@@ -47,7 +47,7 @@ ADAPTATION = Quiz(
                 ),
                 Choice(
                     "Accuracy on the labeled pictures themselves.",
-                    "That is highest with the weakest regularization, always.",
+                    "It mostly favors the weakest regularization, which fits these pictures, luck included.",
                 ),
                 Choice(
                     "Cross-validation among the labeled pictures, or a validation set.",
@@ -124,7 +124,7 @@ ADAPTATION = Quiz(
                     "That keeps it from flattering one run, and says nothing about two.",
                 ),
                 Choice(
-                    "Not on that evidence: the number of steps rises with it just as well.",
+                    "Not on that evidence: the number of steps rises, too.",
                     "Within a run, all that grows with time goes together. Compare encoders of the same step.",
                     right=True,
                 ),
