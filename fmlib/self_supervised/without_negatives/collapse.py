@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from fmlib.self_supervised.runs import fit_recipe, with_seed
 from fmlib.self_supervised.without_negatives.byol import BYOL, BYOLConfig, prediction_loss
 from fmlib.self_supervised.without_negatives.dino import DINO, DINOConfig
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
-from fmlib.self_supervised.without_negatives.training import train_dino
+from fmlib.self_supervised.without_negatives.training import short_momentum, train_dino
 from fmlib.self_supervised.without_negatives.watch import effective_rank, entropy_and_divergence, spread
 
 
@@ -101,7 +101,9 @@ def byol_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     images = load_fashion_mnist("train").images
     held_out = load_fashion_mnist("validation").images[:500].float() / 255
     encoder = make_encoder(images.shape[1], seed)
-    model = with_seed(lambda: BYOL(encoder, config=BYOLConfig(steps=recipe.steps)), seed)
+    model = with_seed(
+        lambda: BYOL(encoder, config=BYOLConfig(steps=recipe.steps, momentum=short_momentum())), seed
+    )
 
     def watch(model: BYOL) -> dict[str, float]:
         # As in training, batch norm takes the batch's own statistics; in a copy, so that the run is not changed by watching.
@@ -137,7 +139,8 @@ def dino_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     """
     if row not in DINO_ROWS:
         raise ValueError(f"there is no row {row!r}: expected one of {', '.join(DINO_ROWS)}")
-    return watched_dino(DINO_ROWS[row], recipe, seed, crops=MultiCrop(recipe.augment, small=0), **options)
+    config = replace(DINO_ROWS[row], momentum=short_momentum())
+    return watched_dino(config, recipe, seed, crops=MultiCrop(recipe.augment, small=0), **options)
 
 
 def watched_dino(config: DINOConfig, recipe: Recipe, seed: int = 0, **options: Any) -> Watched:

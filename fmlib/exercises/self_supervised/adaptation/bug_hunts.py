@@ -193,7 +193,34 @@ def step_that_freezes(encoder, head, images, labels):
     return F.cross_entropy(head(encoder(images)), labels)
 
 
-def a_step(generator, batch, training=True, dropout=0.0, dtype=torch.float32):
+def step_that_thaws(encoder, head, images, labels):
+    encoder.eval()
+    encoder.requires_grad_(False)
+    loss = F.cross_entropy(head(encoder(images)), labels)
+    encoder.requires_grad_(True)
+    return loss
+
+
+def step_with_still_norms_alone(encoder, head, images, labels):
+    encoder.train()
+    for module in encoder.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+    with torch.no_grad():
+        features = encoder(images)
+    return F.cross_entropy(head(features), labels)
+
+
+def step_that_restores_the_mode(encoder, head, images, labels):
+    was = encoder.training
+    loss = head_step(encoder, head, images, labels)
+    encoder.train(was)
+    return loss
+
+
+def a_step(
+    generator, batch, training=True, dropout=0.0, dtype=torch.float32, frozen=False, head_training=True
+):
     """An encoder with batch norm whose running statistics are not those of any batch, and a head."""
     encoder = nn.Sequential(
         nn.Flatten(), nn.Linear(12, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Dropout(dropout)
@@ -205,6 +232,8 @@ def a_step(generator, batch, training=True, dropout=0.0, dtype=torch.float32):
                 tensor.copy_(torch.rand(tensor.shape, generator=generator, dtype=dtype))
     encoder[1].weight.data.mul_(2).sub_(0.7)
     encoder.train(training)
+    encoder[1].requires_grad_(not frozen)
+    head.train(head_training)
     return {
         "encoder": encoder,
         "head": head,
@@ -214,7 +243,8 @@ def a_step(generator, batch, training=True, dropout=0.0, dtype=torch.float32):
 
 
 def watch_step(function, inputs) -> Notes:
-    """The loss, where its gradient goes, and the mode that the encoder is left in."""
+    """The loss, where its gradient goes, and the modes that the networks are left in."""
+    mode = inputs["head"].training
     loss = function(*inputs.values())
     if isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad:
         loss.backward()
@@ -232,6 +262,11 @@ def watch_step(function, inputs) -> Notes:
             any(module.training for module in encoder.modules()),
             "`encoder`, or a part of it, is left in training mode: whoever calls it next moves its statistics",
             "`encoder` is left in evaluation mode",
+        ),
+        "whether the mode of `head` is as it came": Fact(
+            head.training is mode,
+            "the mode of `head` is as it came",
+            "you changed the mode of `head`; leave it",
         ),
     }
 
@@ -267,6 +302,8 @@ and so does the mode of `head`.
         Case("an encoder that comes in evaluation mode", lambda g: a_step(g, 4, training=False)),
         Case("1 picture", lambda g: a_step(g, 1)),
         Case("an encoder with dropout", lambda g: a_step(g, 5, dropout=0.5)),
+        Case("an encoder of which a part is frozen", lambda g: a_step(g, 4, frozen=True)),
+        Case("a head that comes in evaluation mode", lambda g: a_step(g, 4, head_training=False)),
         Case("float64", lambda g: a_step(g, 3, dtype=torch.float64)),
     ),
     misconceptions=(
@@ -299,14 +336,21 @@ and so does the mode of `head`.
             ),
         ),
         Misconception(
-            "Whether the encoder's weights take gradients is changed for good: who fine-tunes it later would train "
-            "nothing. Cut the "
-            "gradient for this step only.",
-            (step_that_freezes,),
+            "Whether the encoder's weights take gradients is not as it came. Cut the gradient for this step only, with "
+            "`torch.no_grad()`.",
+            (step_that_freezes, step_that_thaws),
+        ),
+        Misconception(
+            "Only batch norm is in evaluation mode. Dropout and whatever else depends on the mode still act: put the whole "
+            "encoder into it.",
+            (step_with_still_norms_alone,),
         ),
         Misconception(
             "The encoder is put back into training mode in the end, so the next one who calls it moves its statistics.",
-            slips(head_step, {"    return F": "    encoder.train()\n    return F"}),
+            (
+                *slips(head_step, {"    return F": "    encoder.train()\n    return F"}),
+                step_that_restores_the_mode,
+            ),
         ),
         Misconception(
             "The losses are added up; return their mean.",

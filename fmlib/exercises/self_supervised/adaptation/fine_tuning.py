@@ -1,5 +1,7 @@
 """Rates that depend on the depth: parameter_groups."""
 
+from numbers import Real
+
 import torch
 from torch import nn
 
@@ -40,6 +42,13 @@ def network(*frozen, empty=None, half=None):
     return parts
 
 
+def _is_group(group):
+    if not isinstance(group, dict) or not {"params", "lr"} <= set(group):
+        return False
+    is_rate = isinstance(group["lr"], Real) and not isinstance(group["lr"], bool)
+    return is_rate and isinstance(group["params"], (list, tuple))
+
+
 def watch_groups(function, inputs) -> Notes:
     """For each group the names of its parameters and its rate; the order of parameters in a group does not count."""
     names = {
@@ -48,9 +57,7 @@ def watch_groups(function, inputs) -> Notes:
         for name, p in part.named_parameters()
     }
     groups = function(*inputs.values())
-    if not isinstance(groups, (list, tuple)) or not all(
-        isinstance(group, dict) and {"params", "lr"} <= set(group) for group in groups
-    ):
+    if not isinstance(groups, (list, tuple)) or not all(map(_is_group, groups)):
         return {"what was returned": Spelled(describe(groups))}
     told, rates = [], []
     for group in groups:

@@ -1,13 +1,12 @@
 """What a measurement is worth: draws_needed and rank_correlation."""
 
 import statistics
-from numbers import Real
 
 import torch
 from scipy.stats import t
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.observe import Notes
+from fmlib.exercises.numbers import one_number
 from fmlib.self_supervised.adaptation.experiments import draws_needed
 from fmlib.self_supervised.adaptation.watching import rank_correlation
 
@@ -62,6 +61,7 @@ def draws_needed(deviation, difference, confidence=0.95):
             "deviation 1, difference 1.5, 99 %",
             lambda g: {"deviation": 1.0, "difference": 1.5, "confidence": 0.99},
         ),
+        Case("deviation 1, difference 2", lambda g: {"deviation": 1.0, "difference": 2.0}),
         Case("deviation 0.1, difference 1", lambda g: {"deviation": 0.1, "difference": 1.0}),
     ),
     misconceptions=(
@@ -70,7 +70,9 @@ def draws_needed(deviation, difference, confidence=0.95):
             "a guess, and "
             "Student's quantile, which depends on n, is larger.",
             slips(
-                plain_draws_needed, {"t.ppf((1 + confidence) / 2, n - 1)": "t.ppf((1 + confidence) / 2, 1e9)"}
+                plain_draws_needed,
+                {"t.ppf((1 + confidence) / 2, n - 1)": "t.ppf((1 + confidence) / 2, 1e9)"},
+                {"t.ppf((1 + confidence) / 2, n - 1)": "1.96"},
             ),
         ),
         Misconception(
@@ -78,8 +80,8 @@ def draws_needed(deviation, difference, confidence=0.95):
             slips(plain_draws_needed, {"deviation / n**0.5": "deviation / n"}),
         ),
         Misconception(
-            "You count as if every draw had to be as close as that: without the root of n the width hardly shrinks.",
-            slips(plain_draws_needed, {"/ n**0.5 > difference": "> difference and n < 3000"}),
+            "`confidence` is not used: the quantile is that of 95 %.",
+            slips(plain_draws_needed, {"(1 + confidence) / 2": "0.975"}),
         ),
         Misconception(
             "The quantile is that of one side: `(1 + confidence) / 2` lies below it, so that `confidence` lies "
@@ -92,7 +94,11 @@ def draws_needed(deviation, difference, confidence=0.95):
         ),
         Misconception(
             "One draw has no spread: the smallest answer is 2.",
-            slips(plain_draws_needed, {"n = 2": "n = 1 if deviation < 0.2 else 2"}),
+            slips(
+                plain_draws_needed,
+                {"n = 2": "n = 1"},
+                {"n = 2": "n = 1 if deviation < 0.2 else 2"},
+            ),
         ),
         Misconception(
             "The whole width is compared with the difference; half of it is what counts.",
@@ -168,14 +174,6 @@ def agreeing_pairs(first, second):
     return float(2 * total / (n * (n - 1)))
 
 
-def watch_float(function, inputs) -> Notes:
-    """A float is noted as a scalar tensor, so that rounding does not count."""
-    found = function(*inputs.values())
-    if isinstance(found, Real) and not isinstance(found, bool):
-        found = torch.tensor(float(found), dtype=torch.float64)
-    return {"the result": found}
-
-
 def pair(generator, count, share):
     """Two lists that go together in part; one of them runs over several powers of ten."""
     first = torch.randn(count, generator=generator, dtype=torch.float64)
@@ -201,7 +199,7 @@ each). With $a_i$ and $b_i$ these places and $\bar a$, $\bar b$ their means, ret
 
 $$\frac{\sum_i (a_i - \bar a)(b_i - \bar b)}{\sqrt{\sum_i (a_i - \bar a)^2 \sum_i (b_i - \bar b)^2}} ,$$
 
-from -1 to 1. Write it yourself, without a function that does it all; leave the lists as they are.
+from -1 to 1. Leave the lists as they are.
 """,
     starter='''
 def rank_correlation(first, second):
@@ -209,7 +207,7 @@ def rank_correlation(first, second):
     raise NotImplementedError("write rank_correlation")
 ''',
     reference=rank_correlation,
-    observe=watch_float,
+    observe=one_number,
     tolerance=1e-6,
     cases=(
         Case("6 numbers", lambda g: pair(g, 6, 0.6)),
@@ -222,6 +220,10 @@ def rank_correlation(first, second):
         Case(
             "equal numbers in one list",
             lambda g: {"first": [1.0, 1.0, 2.0, 0.5], "second": [4.0, 3.0, 2.0, 1.0]},
+        ),
+        Case(
+            "numbers that hardly differ",
+            lambda g: {"first": [0.5, 0.5001, 0.2, 0.9], "second": [1.0, 2.0, 3.0, 4.0]},
         ),
         Case(
             "equal numbers in both lists",

@@ -91,13 +91,12 @@ def byol_step(online, predictor, target, view1, view2):
 BYOL_STEP = Exercise(
     name="byol_step",
     chapter="self_supervised",
-    title="A target that comes to meet you",
+    title="A loss that falls too fast",
     kind="fix",
     difficulty=2,
     minutes=10,
     goal="""
-This step of BYOL runs without an error, but its loss soon falls far below that of the whole BYOL.
-The optimizer was given the parameters of all three networks. Find out why, and mend the
+This step of BYOL runs without an error, but its loss soon falls far below that of the whole BYOL. Find out why, and mend the
 function. `online`, `predictor` and `target` are `nn.Module`s, and whether their weights take gradients
 (`requires_grad`) must stay as it is; `view1` and `view2` are batches of one shape, row i of both from picture i.
 

@@ -22,7 +22,7 @@ WITHOUT_NEGATIVES = Quiz(
     title="Quiz: learning without negatives",
     questions=(
         Question(
-            "Why is a low loss no good news in BYOL?",
+            "Why is a low loss alone not good news in BYOL?",
             (
                 Choice(
                     "Its lowest value is reached when all pictures have the same embedding.",
@@ -40,7 +40,7 @@ WITHOUT_NEGATIVES = Quiz(
             ),
         ),
         Question(
-            "What has BYOL's online network that its target has not?",
+            "What does BYOL's online network have that its target lacks?",
             (
                 Choice("A projector.", "Both have one; the target's follows the online one."),
                 Choice(
