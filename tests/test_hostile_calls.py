@@ -75,6 +75,9 @@ from fmlib.llm.pretraining.training import surprise_of_text
 from fmlib.nn.attention import attention, attention_map, merge_heads, split_heads
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.nn.vit import patchify, unpatchify
+from fmlib.self_supervised.adaptation.episodes import episode_accuracy, sample_episode, split_episode
+from fmlib.self_supervised.adaptation.probe import logistic_regression, standardize
+from fmlib.self_supervised.adaptation.prototypes import class_means, nearest_mean
 from fmlib.self_supervised.contrastive.information import information_bound
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
@@ -111,6 +114,17 @@ from fmlib.self_supervised.pretext.shortcuts import (
     order_by_edges,
     other_brightness,
 )
+from fmlib.self_supervised.without_negatives.attention import share_on_objects
+from fmlib.self_supervised.without_negatives.byol import prediction_loss
+from fmlib.self_supervised.without_negatives.dino import moved_center
+from fmlib.self_supervised.without_negatives.redundancy import (
+    barlow_loss,
+    covariance_term,
+    cross_correlation,
+    variance_term,
+    vicreg_loss,
+)
+from fmlib.self_supervised.without_negatives.watch import effective_rank, spread
 
 
 def noise(*shape):
@@ -269,6 +283,20 @@ CALLS = [
     (info_nce, {"query": noise(3, 4), "keys": noise(3, 4), "queue": noise(6, 4), "temperature": 0.2}, ()),
     (enqueue, {"queue": noise(6, 4), "keys": noise(3, 4), "start": 0}, ()),
     (nt_xent, {"z1": noise(3, 4), "z2": noise(3, 4), "temperature": 0.2}, ()),
+    (prediction_loss, {"prediction": noise(3, 4), "target": noise(3, 4)}, ()),
+    (cross_correlation, {"z1": noise(3, 4), "z2": noise(3, 4)}, ()),
+    (barlow_loss, {"z1": noise(3, 4), "z2": noise(3, 4), "off_diagonal": 0.1}, ()),
+    (variance_term, {"z": noise(3, 4)}, ()),
+    (covariance_term, {"z": noise(3, 4)}, ()),
+    (
+        vicreg_loss,
+        {"z1": noise(3, 4), "z2": noise(3, 4), "invariance": 1.0, "variance": 1.0, "covariance": 0.1},
+        (),
+    ),
+    (moved_center, {"center": noise(4), "teacher": noise(3, 4), "momentum": 0.9}, ()),
+    (spread, {"z": noise(3, 4)}, ("z",)),
+    (effective_rank, {"z": noise(3, 4)}, ("z",)),
+    (share_on_objects, {"maps": noise(2, 3, 2, 2), "objects": noise(2, 4, 4) > 0.5}, ()),
     (
         nt_xent_between_classes,
         {"z1": noise(3, 4), "z2": noise(3, 4), "labels": draw(3, below=2), "temperature": 0.2},
@@ -344,6 +372,39 @@ CALLS = [
         {"text": draw(60), "length": 6, "vocabulary": Vocabulary(8), "count": 3, "generator": source()},
         (),
     ),
+    (nearest_mean, LABELED, ("train_features", "features")),
+    (class_means, {"features": noise(4, 3), "labels": torch.tensor([0, 1, 1, 2])}, ("features",)),
+    (standardize, {"known": noise(4, 3), "features": noise(5, 3)}, ("known", "features")),
+    (
+        logistic_regression,
+        {"features": noise(4, 3), "labels": torch.tensor([0, 1, 1, 2]), "strength": 0.1, "steps": 2},
+        ("features",),
+    ),
+    (
+        split_episode,
+        {
+            "order": torch.tensor([2, 0, 1, 3]),
+            "labels": torch.tensor([0, 1, 0, 1]),
+            "classes": torch.tensor([1, 0]),
+            "shots": 1,
+            "queries": 1,
+        },
+        (),
+    ),
+    (
+        sample_episode,
+        {"labels": torch.tensor([0, 1, 0, 1]), "ways": 2, "shots": 1, "queries": 1, "generator": source()},
+        (),
+    ),
+    (
+        episode_accuracy,
+        {
+            "features": noise(4, 3),
+            "support": torch.tensor([[0], [1]]),
+            "query": torch.tensor([[2], [3]]),
+        },
+        (),
+    ),
 ]
 ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
     "fmlib.augment.draw": {"check_pictures", "uniform"},
@@ -361,11 +422,32 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.llm.pretraining.training": {"inputs_and_targets", "train_gpt"},
     "fmlib.llm.tokens.measure": {"unigram_nats", "bigram_nats", "check_token_array", "likeness_to_unused"},
     "fmlib.pretrained": {"same", "transposed", "convert", "load_tensors", "build_model", "load_published"},
+    "fmlib.self_supervised.adaptation.experiments": {"flattery"},
+    "fmlib.self_supervised.adaptation.probe": {"center_and_scale", "choose_strength"},
+    "fmlib.self_supervised.adaptation.watching": {"ranks"},
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
     "fmlib.self_supervised.contrastive.information": {"best_scores"},
     "fmlib.self_supervised.contrastive.taken_apart": {"train_pairs", "aligned_and_spread"},
     "fmlib.self_supervised.contrastive.training": {"two_views", "train_simclr", "train_moco"},
+    "fmlib.self_supervised.without_negatives.attention": {"class_attention"},
+    "fmlib.self_supervised.without_negatives.byol": {"check_views"},
+    "fmlib.self_supervised.without_negatives.collapse": {
+        "whole",
+        "without_predictor",
+        "without_slow_copy",
+        "without_stop_gradient",
+    },
+    "fmlib.self_supervised.without_negatives.dino": {"dino_loss"},
+    "fmlib.self_supervised.without_negatives.experiments": {"train_dino_on_two_views"},
+    "fmlib.self_supervised.without_negatives.plots": {"plot_attention", "plot_correlations"},
+    "fmlib.self_supervised.without_negatives.training": {
+        "train_barlow_twins",
+        "train_byol",
+        "train_dino",
+        "train_vicreg",
+    },
+    "fmlib.self_supervised.without_negatives.watch": {"entropy_and_divergence"},
     "fmlib.self_supervised.masked.experiments": {
         "asked_nats",
         "painted_out_of_place",
@@ -379,6 +461,7 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
 }
 ELSEWHERE |= {
     "fmlib.self_supervised.methods": {"train_encoder"},
+    "fmlib.self_supervised.runs": {"fit_recipe"},
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
     "fmlib.self_supervised.pretext.experiments": {
         *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fmlib import scale
 from fmlib.checks import check_whole
-from fmlib.self_supervised import contrastive
+from fmlib.self_supervised import contrastive, without_negatives
 from fmlib.self_supervised.masked.training import MAERecipe, MeanOfPatches, train_mae
 from fmlib.self_supervised.pretext.jigsaw import JigsawConfig
 from fmlib.self_supervised.pretext.training import (
@@ -23,13 +23,13 @@ from fmlib.training.history import History
 Trained = tuple[nn.Module, History]
 
 
-def _views(train: Callable[..., tuple[Any, History]]) -> Callable[..., Trained]:
-    """A method that compares views."""
+def _views(train: Callable[..., tuple[Any, History]], keep: str = "encoder") -> Callable[..., Trained]:
+    """A method that compares views: which of its networks is kept is said by `keep`."""
 
     def run(images: Tensor, steps: int, seed: int, **options: Any) -> Trained:
         recipe = replace(contrastive.Recipe.main(), steps=steps)
         model, history = train(images, recipe, seed, **options)
-        return model.encoder, history
+        return getattr(model, keep), history
 
     return run
 
@@ -55,6 +55,10 @@ METHODS: Mapping[str, Callable[..., Trained]] = {
     "jigsaw": _jigsaw,
     "simclr": _views(contrastive.train_simclr),
     "moco": _views(contrastive.train_moco),
+    "byol": _views(without_negatives.train_byol),
+    "barlow_twins": _views(without_negatives.train_barlow_twins),
+    "vicreg": _views(without_negatives.train_vicreg),
+    "dino": _views(without_negatives.train_dino, keep="teacher_encoder"),
     "mae": _mae,
 }
 
