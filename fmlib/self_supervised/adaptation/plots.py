@@ -2,65 +2,78 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from fmlib.viz import describe, panels, plot_curves
 
+
+class Style(NamedTuple):
+    """How a row of the label-efficiency figure is drawn, and in which of its two panels."""
+
+    panel: int
+    color: str
+    line: str
+    marker: str
+
+
 STYLES = {
-    "SimCLR, fine-tuned": ("#1971c2", "-", "o"),
-    "SimCLR, linear probe": ("#2b8a3e", "-", "s"),
-    "SimCLR, nearest mean": ("#2b8a3e", "--", "^"),
-    "SimCLR, k-NN": ("#2b8a3e", ":", "D"),
-    "from scratch": ("#c92a2a", "-", "o"),
-    "random weights, linear probe": ("#868e96", "-", "s"),
-    "random weights, k-NN": ("#868e96", ":", "D"),
-    "raw pixels, linear probe": ("#e67700", "-", "s"),
-    "raw pixels, k-NN": ("#e67700", ":", "D"),
+    "SimCLR, fine-tuned": Style(0, "#1971c2", "-", "o"),
+    "SimCLR, linear probe": Style(0, "#2b8a3e", "-", "s"),
+    "SimCLR, nearest mean": Style(0, "#2b8a3e", "--", "^"),
+    "SimCLR, k-NN": Style(0, "#2b8a3e", ":", "D"),
+    "from scratch": Style(1, "#c92a2a", "-", "o"),
+    "random weights, linear probe": Style(1, "#868e96", "-", "s"),
+    "random weights, k-NN": Style(1, "#868e96", ":", "D"),
+    "raw pixels, linear probe": Style(1, "#e67700", "-", "s"),
+    "raw pixels, k-NN": Style(1, "#e67700", ":", "D"),
 }
 
 
 def plot_label_efficiency(curves: Mapping[str, Mapping[int, Sequence[float]]]) -> Any:
-    """Accuracy against the number of labels, mean and range over the draws; color is the encoder, marker the method.
+    """Accuracy against the number of labels, mean and range over the draws, with and without pretraining.
 
     Args:
         curves: row -> labels -> per cent right of each draw.
     """
-    figure, (axes,) = panels(1, 4.6)
-    for place, (name, found) in enumerate(curves.items()):
-        color, line, marker = STYLES[name]
-        aside = 1.03 ** (place - len(curves) / 2)  # so that bars do not lie on each other
-        means = [statistics.fmean(values) for values in found.values()]
-        low = [mean - min(values) for mean, values in zip(means, found.values(), strict=True)]
-        high = [max(values) - mean for mean, values in zip(means, found.values(), strict=True)]
-        axes.errorbar(
-            [count * aside for count in found],
-            means,
-            yerr=[low, high],
-            label=name,
-            color=color,
-            ls=line,
-            marker=marker,
-            ms=4,
-            lw=1.6,
-            capsize=2,
-        )
-    every = list(next(iter(curves.values())))
-    axes.set_xscale("log")
-    axes.set_xticks(every, [f"{count:,}" for count in every])
-    axes.minorticks_off()
-    axes.set(
-        title="Pretraining pays most where labels are few",
-        xlabel="labels (10 classes, log scale)",
-        ylabel="test pictures right (%)",
+    figure, grid = panels(2, 3.4, sharex=True, sharey=True)
+    halves = (
+        [name for name in curves if STYLES[name].panel == 0],
+        [name for name in curves if STYLES[name].panel == 1],
     )
-    axes.legend(frameon=False, fontsize=8, ncol=2, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    every = list(next(iter(curves.values())))
+    for axes, names in zip(grid, halves, strict=True):
+        for place, name in enumerate(names):
+            style, found = STYLES[name], curves[name]
+            aside = 1.03 ** (place - len(names) / 2)  # so that bars do not lie on each other
+            means = [statistics.fmean(values) for values in found.values()]
+            low = [mean - min(values) for mean, values in zip(means, found.values(), strict=True)]
+            high = [max(values) - mean for mean, values in zip(means, found.values(), strict=True)]
+            axes.errorbar(
+                [count * aside for count in found],
+                means,
+                yerr=[low, high],
+                label=name,
+                color=style.color,
+                ls=style.line,
+                marker=style.marker,
+                ms=4,
+                lw=1.6,
+                capsize=2,
+            )
+        axes.set_xscale("log")
+        axes.set_xticks(every, [f"{count:,}" for count in every])
+        axes.minorticks_off()
+        axes.set_ylabel("test pictures right (%)")
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    grid[0].set_title("Pretraining pays most where labels are few: above with it, below without")
+    grid[1].set_xlabel("labels (10 classes, log scale)")
     ends = "; ".join(
         f"{name} {statistics.fmean(found[every[0]]):.1f} to {statistics.fmean(found[every[-1]]):.1f}"
         for name, found in curves.items()
     )
     describe(
         figure,
-        f"Curves of test accuracy over the number of labels, from {every[0]} to {every[-1]:,}. "
+        f"Two panels of curves, test accuracy over the number of labels from {every[0]} to {every[-1]:,}. "
         f"Per cent at both ends: {ends}.",
     )
     return figure
