@@ -32,6 +32,10 @@ settings.register_profile("book", deadline=None, derandomize=True, print_blob=Tr
 settings.load_profile("book")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--every-lesson", action="store_true", help="all lessons on another device, not a few")
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)

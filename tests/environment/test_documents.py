@@ -101,6 +101,12 @@ def test_ci_runs_the_two_commands_and_the_workflows_run_ci():
     assert "bash .ci/run" in steps(WORKFLOWS["gpu"]["jobs"]["gpu"])
 
 
+def test_what_is_sampled_runs_whole_beside():
+    job = WORKFLOWS["test"]["jobs"]["samples"]
+    assert job["strategy"]["matrix"]["all"] == ["devices", "mutants"]
+    assert "make ${{ matrix.all }}" in steps(job)
+
+
 def test_the_gpu_workflow_does_nothing_without_a_runner_and_nothing_for_strangers():
     job = WORKFLOWS["gpu"]["jobs"]["gpu"]
     assert job["if"] == "${{ vars.GPU_RUNNER != '' }}"
