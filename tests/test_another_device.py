@@ -72,7 +72,8 @@ def test_the_quick_starts_and_the_command_line_run_on_another_device(tmp_path):
 import fmlib.llm.__main__, fmlib.self_supervised.__main__
 from fmlib.llm import pretrain
 fmlib.llm.__main__.main([])
-fmlib.self_supervised.__main__.main([])
+for method in ([], ["colorization"], ["cpc"], ["bert"]):  # one for each kind of data
+    assert fmlib.self_supervised.__main__.main(method) == 0
 sizes = "--steps 3 --layers 1 --heads 2 --dim 16 --length 16 --batch-size 4 --vocab-size 300"
 read = "--data shakespeare --tokenizer-characters 20000 --held-out-tokens 200 --checkpoint gpt.safetensors"
 assert pretrain.main(f"{sizes} {read}".split()) == 0
