@@ -433,7 +433,6 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.without_negatives.attention": {"class_attention"},
     "fmlib.self_supervised.without_negatives.byol": {"check_views"},
     "fmlib.self_supervised.without_negatives.collapse": {
-        "whole",
         "without_predictor",
         "without_slow_copy",
         "without_stop_gradient",
@@ -443,6 +442,7 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.without_negatives.plots": {"plot_attention", "plot_correlations"},
     "fmlib.self_supervised.without_negatives.training": {
         "train_barlow_twins",
+        "predicts",
         "train_byol",
         "train_dino",
         "train_vicreg",
@@ -461,7 +461,7 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
 }
 ELSEWHERE |= {
     "fmlib.self_supervised.methods": {"train_encoder"},
-    "fmlib.self_supervised.runs": {"fit_recipe"},
+    "fmlib.self_supervised.runs": {"as_floats", "fit_recipe"},
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
     "fmlib.self_supervised.pretext.experiments": {
         *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),
@@ -471,7 +471,6 @@ ELSEWHERE |= {
     "fmlib.self_supervised.pretext.rotation": {"check_square"},
     "fmlib.self_supervised.pretext.training": {
         *(
-            "as_floats",
             "as_it_is",
             "palette_of",
             "color_targets",

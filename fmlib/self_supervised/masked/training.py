@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -22,6 +21,7 @@ from fmlib.self_supervised.masked.bert import BertPretraining, pretraining_loss
 from fmlib.self_supervised.masked.mae import MAE, MAEConfig, mae_loss, patch_targets
 from fmlib.self_supervised.masked.pairs import sentence_pairs
 from fmlib.self_supervised.masked.plays import Vocabulary, load_plays
+from fmlib.self_supervised.runs import as_floats, fit_labels, with_seed
 from fmlib.training.batches import ShuffledBatches, TextBatches
 from fmlib.training.fit import fit
 from fmlib.training.history import History
@@ -157,9 +157,7 @@ class MeanOfPatches(nn.Module):
 
 def make_vit(config: ViTConfig, seed: int) -> ViT:
     """A vision transformer with the weights of a seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return ViT(config)
+    return with_seed(lambda: ViT(config), seed)
 
 
 def train_mae(images: Tensor, recipe: MAERecipe, seed: int = 0, **options: Any) -> tuple[MAE, History]:
@@ -171,14 +169,11 @@ def train_mae(images: Tensor, recipe: MAERecipe, seed: int = 0, **options: Any) 
         seed: of weights, batches, crops and masks.
         **options: passed to `fit`, e.g. `measure` or `checkpoint`.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = MAE(recipe.model)
+    model = with_seed(lambda: MAE(recipe.model), seed)
     vit = recipe.model.encoder
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        batch = batch if batch.is_floating_point() else batch.float() / 255
-        pictures = recipe.augment(batch, generator)
+        pictures = recipe.augment(as_floats(batch), generator)
         noise = torch.rand(len(pictures), vit.grid**2, generator=generator).to(pictures.device)
         painted, hidden = model(pictures, noise)
         return mae_loss(painted, patch_targets(pictures, vit.patch_size, recipe.model.normalize), hidden)
@@ -212,25 +207,17 @@ def fine_tune(
         From pictures to logits of the classes.
     """
     recipe = recipe or TuneRecipe.main()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        layer = nn.Linear(encoder.feature_dim, len(pictures.class_names))
+    layer = with_seed(lambda: nn.Linear(encoder.feature_dim, len(pictures.class_names)), seed)
     model = nn.Sequential(MeanOfPatches(copy.deepcopy(encoder)), layer)
-
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
-        images, labels = batch
-        return F.cross_entropy(model(recipe.augment(images.float() / 255, generator)), labels)
-
-    fit(
+    fit_labels(
         model,
-        ShuffledBatches(
-            pictures.images, pictures.labels, batch_size=min(recipe.batch_size, len(pictures)), seed=seed
-        ),
-        loss,
+        pictures,
+        recipe.augment,
+        recipe.batch_size,
+        seed,
         steps=recipe.steps,
         rate=recipe.rate,
         optimizer=muon(model, recipe.rate, recipe.weight_decay),
-        seed=seed,
         **options,
     )
     return model
@@ -238,9 +225,7 @@ def fine_tune(
 
 def make_bert(config: BertConfig, seed: int) -> BertPretraining:
     """A BERT with both heads and the weights of a seed."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return BertPretraining(config)
+    return with_seed(lambda: BertPretraining(config), seed)
 
 
 BertLoss = Callable[[nn.Module, Int64[Tensor, "batch length"], torch.Generator], Tensor]

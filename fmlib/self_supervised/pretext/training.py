@@ -30,9 +30,8 @@ from fmlib.self_supervised.pretext.jigsaw import (
     shuffle_tiles,
 )
 from fmlib.self_supervised.pretext.rotation import QUARTERS, RotationNet, all_rotations, turn_each
-from fmlib.training.batches import ShuffledBatches
+from fmlib.self_supervised.runs import as_floats, fit_recipe, with_seed
 from fmlib.training.distributed import unwrap
-from fmlib.training.fit import Loss, fit
 from fmlib.training.history import History
 from fmlib.training.optimizers import by_name
 
@@ -76,32 +75,6 @@ class Recipe:
         )
 
 
-def as_floats(images: Tensor) -> Tensor:
-    """Pictures in [0, 1], from floats or bytes."""
-    return images if images.is_floating_point() else images.float() / 255
-
-
-def _fit(
-    model: nn.Module, data: tuple[Tensor, ...], loss: Loss, recipe: Recipe, seed: int, **options: Any
-) -> History:
-    return fit(
-        model,
-        ShuffledBatches(*data, batch_size=recipe.batch_size, seed=seed),
-        loss,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
-        seed=seed,
-        **options,
-    )
-
-
-def _seeded(make: Callable[[], nn.Module], seed: int) -> Any:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make()
-
-
 # ---- rotation
 
 
@@ -117,13 +90,13 @@ def train_rotation(
         **options: passed to `fit`, e.g. `measure`.
     """
     encoder = make_encoder(images.shape[1], seed)
-    model = _seeded(lambda: RotationNet(encoder), seed)
+    model = with_seed(lambda: RotationNet(encoder), seed)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         turned, turns = all_rotations(as_floats(batch))
         return F.cross_entropy(model(turned), turns)
 
-    return model, _fit(model, (images,), loss, recipe, seed, **options)
+    return model, fit_recipe(model, images, loss, recipe, seed, **options)
 
 
 @torch.no_grad()
@@ -194,13 +167,13 @@ def train_jigsaw(
     The encoder has the weights that all methods begin with; a tile is so small that its features are one mean over it.
     """
     encoder = with_grid(make_encoder(images.shape[1], seed), 1)
-    model = _seeded(lambda: JigsawNet(encoder, puzzle.config), seed)
+    model = with_seed(lambda: JigsawNet(encoder, puzzle.config), seed)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         tiles, which = puzzle.draw(batch, generator)
         return F.cross_entropy(model(tiles), which)
 
-    return model, _fit(model, (images,), loss, recipe, seed, **options)
+    return model, fit_recipe(model, images, loss, recipe, seed, **options)
 
 
 def picture_encoder(model: JigsawNet, puzzle: Puzzle) -> Seeing:
@@ -275,13 +248,13 @@ def train_colorizer(
     targets = color_targets(paintings, palette)
     weights = rebalancing_weights(targets.flatten().bincount(minlength=len(palette)).float(), uniform)
     encoder = make_encoder(1, seed)
-    model = _seeded(lambda: ColorizationNet(encoder, len(palette)), seed)
+    model = with_seed(lambda: ColorizationNet(encoder, len(palette)), seed)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         gray, answers = batch
         return color_loss(model(gray if change is None else change(gray, generator)), answers, weights)
 
-    return model, _fit(model, (paintings.gray, targets), loss, recipe, seed, **options)
+    return model, fit_recipe(model, (paintings.gray, targets), loss, recipe, seed, **options)
 
 
 def train_regressor(
@@ -289,13 +262,13 @@ def train_regressor(
 ) -> tuple[ColorizationNet, History]:
     """Train the same network to give a and b themselves, by the mean squared error; colors in units of 100."""
     encoder = make_encoder(1, seed)
-    model = _seeded(lambda: ColorizationNet(encoder, 2), seed)
+    model = with_seed(lambda: ColorizationNet(encoder, 2), seed)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         gray, colors = batch
         return F.mse_loss(model(gray), colors / 100)
 
-    return model, _fit(model, (paintings.gray, paintings.colors), loss, recipe, seed, **options)
+    return model, fit_recipe(model, (paintings.gray, paintings.colors), loss, recipe, seed, **options)
 
 
 # ---- sound
@@ -303,7 +276,7 @@ def train_regressor(
 
 def make_cpc(seed: int, config: CPCConfig | None = None) -> CPC:
     """CPC with the weights of a seed."""
-    return _seeded(lambda: CPC(config), seed)
+    return with_seed(lambda: CPC(config), seed)
 
 
 def train_cpc(
@@ -326,7 +299,7 @@ def train_cpc(
         heard = vary(batch, generator)
         return cpc_losses(unwrap(model), *model(heard), grouping).mean()
 
-    return model, _fit(model, (waves,), loss, recipe, seed, **options)
+    return model, fit_recipe(model, waves, loss, recipe, seed, **options)
 
 
 def vary(waves: Float[Tensor, "batch samples"], generator: torch.Generator) -> Float[Tensor, "batch samples"]:
