@@ -4,7 +4,7 @@ import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
 from fmlib.exercises.observe import watch
-from fmlib.self_supervised.masked.mae import mae_loss, undo_normalization
+from fmlib.self_supervised.masked.targets import mae_loss, undo_normalization
 
 
 def plain_mae_loss(painted, target, hidden):

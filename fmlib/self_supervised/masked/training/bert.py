@@ -1,92 +1,25 @@
-"""How the masked autoencoder and BERT are trained in this lesson, and how a vision transformer is tuned to few labels."""
+"""How BERT is trained in this lesson: on hidden letters alone, or on pairs as well."""
 
-import copy
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Int64
 from torch import Tensor, nn
 
 from fmlib import scale
-from fmlib.augment import Augmentation
-from fmlib.data import Pictures
 from fmlib.llm.family.bert import BertConfig
 from fmlib.llm.family.masking import mask_tokens
 from fmlib.llm.gpt.cross_entropy import IGNORED, mean_cross_entropy
-from fmlib.nn.vit import ViT, ViTConfig
-from fmlib.self_supervised.contrastive.training import GENTLE
 from fmlib.self_supervised.masked.bert import BertPretraining, pretraining_loss
-from fmlib.self_supervised.masked.mae import MAE, MAEConfig, mae_loss, patch_targets
 from fmlib.self_supervised.masked.pairs import sentence_pairs
 from fmlib.self_supervised.masked.plays import Vocabulary, load_plays
-from fmlib.self_supervised.runs import as_floats, fit_labels, with_seed
-from fmlib.training.batches import ShuffledBatches, TextBatches
+from fmlib.self_supervised.runs import with_seed
+from fmlib.training.batches import TextBatches
 from fmlib.training.fit import fit
 from fmlib.training.history import History
 from fmlib.training.optimizers import muon
-
-CROPS = Augmentation(
-    crop=0.6, jitter=0.0
-)  # the masks change at every step: views need hardly change anything
-
-
-@dataclass(frozen=True)
-class MAERecipe:
-    """Numbers of a masked autoencoder's run.
-
-    Args:
-        model: its sizes.
-        steps, batch_size: of the training.
-        rate, weight_decay: of Muon.
-        augment: what a picture becomes before it is cut into patches.
-    """
-
-    model: MAEConfig
-    steps: int
-    batch_size: int = 256
-    rate: float = 3e-3
-    weight_decay: float = 0.05
-    augment: Augmentation = field(default_factory=lambda: CROPS)
-
-    @classmethod
-    def main(cls) -> "MAERecipe":
-        """The lesson's run, at the scale in force."""
-        small = MAEConfig(encoder=ViTConfig(sines=True, layers=2, heads=2, dim=32), decoder_dim=32)
-        whole = MAEConfig(encoder=ViTConfig(sines=True))
-        large = MAEConfig(
-            encoder=ViTConfig(sines=True, layers=6, heads=6, dim=192),
-            decoder_layers=2,
-            decoder_dim=96,
-        )
-        return scale.pick(
-            smoke=cls(small, steps=4, batch_size=32),
-            cpu=cls(whole, steps=400, batch_size=192),
-            gpu=cls(large, steps=4000, batch_size=512, rate=2e-3),
-        )
-
-
-@dataclass(frozen=True)
-class TuneRecipe:
-    """Numbers of a run in which an encoder and a linear layer learn from labels.
-
-    Args:
-        steps, batch_size: of the training; a batch has at most as many pictures as there are.
-        rate, weight_decay: of Muon.
-        augment: of the pictures.
-    """
-
-    steps: int
-    batch_size: int = 32
-    rate: float = 1e-3
-    weight_decay: float = 0.05
-    augment: Augmentation = field(default_factory=lambda: GENTLE)
-
-    @classmethod
-    def main(cls) -> "TuneRecipe":
-        """The lesson's runs, at the scale in force; it chooses the rate on validation pictures."""
-        return cls(steps=scale.pick(smoke=2, cpu=150, gpu=400))
 
 
 @dataclass(frozen=True)
@@ -134,93 +67,6 @@ class BertRecipe:
                 rate=2e-3,
             ),
         )
-
-
-class MeanOfPatches(nn.Module):
-    """A vision transformer's features of a picture: the mean over its patches.
-
-    The masked autoencoder asks nothing of its class token, so what is known of a picture lies in the patches.
-
-    Args:
-        encoder: any vision transformer.
-    """
-
-    def __init__(self, encoder: ViT) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.feature_dim = encoder.feature_dim
-
-    def forward(self, images: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch dim"]:
-        """Features of each picture."""
-        return self.encoder.tokens(images)[:, 1:].mean(dim=1)
-
-
-def make_vit(config: ViTConfig, seed: int) -> ViT:
-    """A vision transformer with the weights of a seed."""
-    return with_seed(lambda: ViT(config), seed)
-
-
-def train_mae(images: Tensor, recipe: MAERecipe, seed: int = 0, **options: Any) -> tuple[MAE, History]:
-    """Train a masked autoencoder on pictures without labels.
-
-    Args:
-        images: uint8 or float pictures [n, channels, height, width].
-        recipe: the numbers.
-        seed: of weights, batches, crops and masks.
-        **options: passed to `fit`, e.g. `measure` or `checkpoint`.
-    """
-    model = with_seed(lambda: MAE(recipe.model), seed)
-    vit = recipe.model.encoder
-
-    def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        pictures = recipe.augment(as_floats(batch), generator)
-        noise = torch.rand(len(pictures), vit.grid**2, generator=generator).to(pictures.device)
-        painted, hidden = model(pictures, noise)
-        return mae_loss(painted, patch_targets(pictures, vit.patch_size, recipe.model.normalize), hidden)
-
-    history = fit(
-        model,
-        ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed),
-        loss,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=muon(model, recipe.rate, recipe.weight_decay),
-        seed=seed,
-        **options,
-    )
-    return model, history
-
-
-def fine_tune(
-    encoder: ViT, pictures: Pictures, recipe: TuneRecipe | None = None, seed: int = 0, **options: Any
-) -> nn.Module:
-    """Go on training a copy of an encoder, with a linear layer on the mean of its patches, on labeled pictures.
-
-    Args:
-        encoder: left alone; with random weights it is training from scratch.
-        pictures: with labels.
-        recipe: the numbers; `TuneRecipe.main` by default.
-        seed: of the linear layer, batches and views.
-        **options: passed to `fit`.
-
-    Returns:
-        From pictures to logits of the classes.
-    """
-    recipe = recipe or TuneRecipe.main()
-    layer = with_seed(lambda: nn.Linear(encoder.feature_dim, len(pictures.class_names)), seed)
-    model = nn.Sequential(MeanOfPatches(copy.deepcopy(encoder)), layer)
-    fit_labels(
-        model,
-        pictures,
-        recipe.augment,
-        recipe.batch_size,
-        seed,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=muon(model, recipe.rate, recipe.weight_decay),
-        **options,
-    )
-    return model
 
 
 def make_bert(config: BertConfig, seed: int) -> BertPretraining:
