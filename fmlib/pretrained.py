@@ -40,6 +40,17 @@ def transposed(tensor: Tensor) -> Tensor:
     return tensor.T
 
 
+def patches_as_rows(weight: Tensor) -> Tensor:
+    """A convolution over patches [dim, channels, size, size] as our matrix [dim, size · size · channels].
+
+    Raises:
+        ValueError: no such convolution.
+    """
+    if weight.ndim != 4:
+        raise ValueError(f"expected a convolution [dim, channels, size, size], not {weight.ndim} axes")
+    return weight.permute(0, 2, 3, 1).flatten(1)
+
+
 @dataclass(frozen=True)
 class Rename:
     """One row of a table from a published layout to ours.
@@ -53,6 +64,11 @@ class Rename:
     theirs: str
     ours: str | tuple[str, ...]
     transform: Callable[[Tensor], Tensor | tuple[Tensor, ...]] = same
+
+
+def weight_and_bias(theirs: str, ours: str) -> tuple[Rename, Rename]:
+    """The two tensors of one layer."""
+    return tuple(Rename(f"{theirs}.{kind}", f"{ours}.{kind}") for kind in ("weight", "bias"))
 
 
 def convert(

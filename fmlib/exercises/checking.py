@@ -11,7 +11,7 @@ from typing import Any, Literal
 from fmlib.exercises import registry, store
 from fmlib.exercises.compare import describe, difference, shortened
 from fmlib.exercises.exercise import Case, Exercise, Inputs, Misconception
-from fmlib.exercises.limits import OutOfTime, seconds_allowed, time_limit
+from fmlib.exercises.limits import OutOfTime, seconds_allowed, within
 from fmlib.exercises.observe import Notes, Observe, Raised, run
 from fmlib.exercises.showing import Card
 
@@ -77,15 +77,19 @@ def _judge(exercise: Exercise, attempt: Callable, seconds: float) -> Result:
     right = _known_notes(exercise.reference, exercise.cases, exercise.observe)
     seen: list[tuple[Notes | Raised, str]] = []
     again: list[tuple[Notes | Raised, str]] = []
+
+    def try_all() -> None:
+        for case in exercise.cases:
+            seen.append(run(attempt, case.inputs(), exercise.observe))
+        if not _failures([notes for notes, _ in seen], right, exercise):
+            for case in exercise.cases:  # once more, in another global random state
+                again.append(run(attempt, case.inputs(), exercise.observe, seed=1))
+
     try:
-        with time_limit(seconds):
-            for case in exercise.cases:
-                seen.append(run(attempt, case.inputs(), exercise.observe))
-            if not _failures([notes for notes, _ in seen], right, exercise):
-                for case in exercise.cases:  # once more, in another global random state
-                    again.append(run(attempt, case.inputs(), exercise.observe, seed=1))
+        within(seconds, try_all)
     except OutOfTime:
-        case = exercise.cases[len(again) if len(seen) == len(exercise.cases) else len(seen)]
+        reached = len(again) if len(seen) == len(exercise.cases) else len(seen)
+        case = exercise.cases[min(reached, len(exercise.cases) - 1)]
         return _result(
             exercise,
             "not there yet",
@@ -138,16 +142,19 @@ def is_right(exercise: Exercise, attempt: Callable, seconds: float) -> bool:
         seconds: it may run in all.
     """
     right = _known_notes(exercise.reference, exercise.cases, exercise.observe)
+
+    def agrees() -> bool:
+        for seed in (0, 1):
+            for case, want in zip(exercise.cases, right, strict=True):
+                notes, _ = run(attempt, case.inputs(), exercise.observe, seed)
+                if _departs(notes, want, exercise):
+                    return False
+        return True
+
     try:
-        with time_limit(seconds):
-            for seed in (0, 1):
-                for case, want in zip(exercise.cases, right, strict=True):
-                    notes, _ = run(attempt, case.inputs(), exercise.observe, seed)
-                    if _departs(notes, want, exercise):
-                        return False
+        return within(seconds, agrees)
     except OutOfTime:
         return False
-    return True
 
 
 def _failures(notes: list[Notes | Raised], right: list[Notes], exercise: Exercise) -> list[int]:

@@ -38,12 +38,16 @@ class Spelled(str):
     __hash__ = str.__hash__
 
 
+class Number(float):
+    """A number of any kind that need be right up to the tolerance only."""
+
+
 def difference(got: Any, expected: Any, tolerance: float) -> str | None:
     """How `got` differs from `expected`, or None where it does not.
 
     Args:
         got: anything.
-        expected: a tensor, number, string, bool, None, `Fact`, or a dict of these.
+        expected: a tensor, number, string, bool, None, list, `Number`, `Fact`, or a dict of these.
         tolerance: allowed error, relative to the largest expected number.
 
     Returns:
@@ -58,11 +62,30 @@ def difference(got: Any, expected: Any, tolerance: float) -> str | None:
         return told.left if expected.value else told.done
     if isinstance(expected, Tensor):
         return _tensors(got, expected, tolerance)
+    if isinstance(expected, Number) and isinstance(got, Number):
+        return _tensors(*(torch.tensor(value, dtype=torch.float64) for value in (got, expected)), tolerance)
     if isinstance(expected, int) and not isinstance(expected, bool):
         same = _as_int(got) == expected
     else:
         same = type(got) is type(expected) and got == expected
-    return None if same else f"got {describe(got)}, expected {describe(expected)}"
+    return None if same else _told_apart(got, expected)
+
+
+def _told_apart(got: Any, expected: Any) -> str:
+    """What two values that are not equal are; where that is the same kind of thing, what is in them."""
+    said = describe(got), describe(expected)
+    if said[0] == said[1]:
+        said = _spelled(got), _spelled(expected)
+        sequences = isinstance(got, (list, tuple)) and isinstance(expected, (list, tuple))
+        if sequences and len(got) != len(expected):
+            return (
+                f"got {len(got)} items, {shortened(said[0])}, expected {len(expected)}, {shortened(said[1])}"
+            )
+        if sequences and max(map(len, said)) > LONGEST:
+            pairs = enumerate(zip(got, expected, strict=True))
+            place, (one, other) = next((i, pair) for i, pair in pairs if pair[0] != pair[1])
+            return f"at [{place}] {_told_apart(one, other)}"
+    return f"got {said[0]}, expected {said[1]}"
 
 
 def _first(got: Any, expected: dict, tolerance: float) -> str | None:
@@ -125,11 +148,20 @@ def describe(value: Any) -> str:
         return shortened(value)
     if isinstance(value, str):
         return shortened(repr(value))
+    if isinstance(value, Number):
+        return f"the number {numbers(torch.tensor(value, dtype=torch.float64))}"
     if isinstance(value, bool) or type(value) in (int, float):
         return f"the Python {type(value).__name__} {shortened(_written(value))}"
     if getattr(value, "shape", None) == () and hasattr(value, "dtype"):  # a number of NumPy
         return f"{article(type(value).__name__)} of {value}"
     return article(type(value).__name__)
+
+
+def _spelled(value: Any) -> str:
+    try:
+        return shortened(repr(value))
+    except ValueError:  # a number of thousands of digits is in it
+        return describe(value)
 
 
 def _written(value: float) -> str:
@@ -150,11 +182,11 @@ def shortened(text: str, longest: int = LONGEST) -> str:
 
 
 def numbers(value: Tensor) -> str:
-    """The numbers of a small tensor to four decimals, in nested lists."""
+    """The numbers of a small tensor to four decimals, or digits where they are large or small, in nested lists."""
     if value.ndim:
         return f"[{', '.join(numbers(part) for part in value)}]"
     number = value.item()
-    return f"{number:.4f}" if isinstance(number, float) and abs(number) >= 1e-3 else f"{number:.4g}"
+    return f"{number:.4f}" if isinstance(number, float) and 1e-3 <= abs(number) < 1e9 else f"{number:.4g}"
 
 
 def _shape(value: Tensor) -> str:

@@ -1,14 +1,18 @@
 """A soft limit on how long a learner's code may run."""
 
-import contextlib
 import ctypes
 import math
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import TypeVar
 
+Result = TypeVar("Result")
 SECONDS = 20.0
+# While CPython 3.11 starts a thread, the new one goes by the name of the one that starts it, and what is raised in that one
+# would be raised in the new one instead, which then never begins.
+_no_thread_starts = threading.Lock()
 
 
 class OutOfTime(BaseException):
@@ -36,61 +40,79 @@ def seconds_allowed(seconds: float | None) -> float:
     return number
 
 
-@contextlib.contextmanager
-def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `OutOfTime` in the body when the seconds are over, and again each second until it ends.
+def within(seconds: float, work: Callable[[], Result]) -> Result:
+    """Call `work`, and raise `OutOfTime` in it when the seconds are over, and again each second until it ends.
 
     It comes between two steps of Python: a single long computation inside of torch is let finish. On POSIX, in the main
     thread (where a notebook's cells run), an alarm does it. Elsewhere another thread asks the interpreter to raise, which
-    does not wake a call that sleeps.
+    does not wake a call that sleeps. After `within` nothing is raised any more, however close to its end the time was up.
 
     Args:
         seconds: above 0; infinity sets no limit.
+        work: a function without arguments.
+
+    Returns:
+        What `work` returns, also where the time was up in the moment in which it did.
+
+    Raises:
+        OutOfTime: unless `work` caught it.
     """
     if math.isinf(seconds):
-        yield
-    elif hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        with _alarm(seconds):
-            yield
-    else:
-        with _thread(seconds):
-            yield
+        return work()
+    alarm = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    returned: list[Result] = []
+    try:
+        (_with_alarm if alarm else _with_watcher)(seconds, lambda: returned.append(work()))
+    except OutOfTime:
+        if not returned:
+            raise
+    return returned[0]
 
 
 def _raise_out_of_time(number: int, frame: object) -> None:
     raise OutOfTime
 
 
-@contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def _with_alarm(seconds: float, work: Callable[[], None]) -> None:
+    others = signal.setitimer(signal.ITIMER_REAL, 0)
     handler = signal.signal(signal.SIGALRM, _raise_out_of_time)
-    others = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
-        yield
+        signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+        work()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
-        if others[0]:  # someone else's alarm, a little late
-            signal.setitimer(signal.ITIMER_REAL, *others)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # an alarm that went off just before is raised here
+        finally:
+            signal.signal(signal.SIGALRM, handler)
+            if others[0]:  # someone else's alarm, a little late
+                signal.setitimer(signal.ITIMER_REAL, *others)
 
 
-@contextlib.contextmanager
-def _thread(seconds: float) -> Iterator[None]:
-    target, over, lock = threading.get_ident(), threading.Event(), threading.Lock()
-    raise_in_thread = ctypes.pythonapi.PyThreadState_SetAsyncExc
+def _with_watcher(seconds: float, work: Callable[[], None]) -> None:
+    """What the watcher asked for is never taken back (that would race with its arrival, and could take what another asked
+    for) but waited for. A thread holds one such exception at a time: to ask while one is on its way changes nothing.
+    """
+    target, running, ended = threading.get_ident(), threading.Lock(), threading.Lock()
+    running.acquire()
 
-    def count() -> None:
-        wait = seconds
-        while not over.wait(wait):
-            with lock:
-                if not over.is_set():
-                    raise_in_thread(ctypes.c_ulong(target), ctypes.py_object(OutOfTime))
+    def watch() -> None:
+        wait = min(seconds, threading.TIMEOUT_MAX)
+        while not running.acquire(timeout=wait) and ended.acquire(blocking=False):
+            with _no_thread_starts:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(target), ctypes.py_object(OutOfTime)
+                )
+            ended.release()
             wait = 1.0
 
-    threading.Thread(target=count, daemon=True).start()
     try:
-        yield
-    finally:
-        with lock:
-            over.set()
-            raise_in_thread(ctypes.c_ulong(target), None)  # one that was asked for and has not come yet
+        with _no_thread_starts:
+            threading.Thread(target=watch, daemon=True).start()
+        work()
+    finally:  # plain locks: each is taken or let go of in one step, into which nothing can come
+        try:
+            ended.acquire()  # from here on nobody asks
+            for _ in range(2):  # one that was asked for comes at the latest when a loop turns
+                pass
+        finally:
+            running.release()

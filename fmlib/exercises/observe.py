@@ -11,16 +11,17 @@ import inspect
 import io
 import random
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fmlib.exercises.compare import Fact, Spelled, describe, shortened
+from fmlib.exercises.inputs import Witness, each_tensor, with_tensors
 
 Notes = dict[str, Any]
 Observe = Callable[[Callable, dict[str, Any]], Notes]
@@ -56,7 +57,7 @@ def watch(
     apart: tuple[str, ...] = (),
     any_dtype: bool = False,
 ) -> Observe:
-    """An observer for functions from tensors to tensors.
+    """An observer for functions from tensors, or lists and dicts of tensors, to tensors.
 
     Which inputs were changed in place is noted by `run`, for every observer.
 
@@ -72,9 +73,12 @@ def watch(
     """
 
     def observe(function: Callable, inputs: dict[str, Any]) -> Notes:
-        leaves = {name: inputs[name].detach().requires_grad_() for name in (*gradient, *no_gradient)}
+        leaves = {
+            name: with_tensors(inputs[name], lambda tensor: tensor.detach().requires_grad_())
+            for name in (*gradient, *no_gradient)
+        }
         # Not leaves themselves, as embeddings and logits never are: a change in place is then seen, not refused by torch.
-        inputs.update({name: leaf.clone() for name, leaf in leaves.items()})
+        inputs.update({name: with_tensors(leaf, Tensor.clone) for name, leaf in leaves.items()})
         notes = _name_parts(function(*inputs.values()), result)
         parts = list(notes.values())
         if leaves:
@@ -82,10 +86,15 @@ def watch(
             if tied:
                 sum(tied).backward()
             for name in gradient:
-                notes[f"the gradient that reaches `{name}`"] = leaves[name].grad
+                for place, leaf in each_tensor(leaves[name], name):
+                    alone = (
+                        leaf is leaves[name]
+                    )  # of several inputs some may not matter, which is a gradient of zeros
+                    found = torch.zeros_like(leaf) if leaf.grad is None and not alone else leaf.grad
+                    notes[f"the gradient that reaches `{place}`"] = found
             for name in no_gradient:
                 notes[f"whether a gradient reaches `{name}`"] = Fact(
-                    leaves[name].grad is not None,
+                    any(leaf.grad is not None for _, leaf in each_tensor(leaves[name])),
                     f"a gradient reaches `{name}`; none may",
                     f"no gradient reaches `{name}`",
                 )
@@ -164,23 +173,18 @@ def run(
         function printed.
     """
     printed = Printed()
-    before = {name: _picture(value) for name, value in inputs.items()}
+    witness = Witness(function, tuple(inputs))
     with same_world(seed), contextlib.redirect_stdout(printed):
         try:
-            observed = observe(function, inputs)
-            notes = {**_changes(inputs, before, getattr(observe, "changing", ())), **observed}
+            observed = observe(witness, inputs)
+            notes = {**witness.facts(getattr(observe, "changing", ())), **observed}
         except (Exception, SystemExit) as error:  # whatever a learner's code may raise, exit() too
-            changed = [
-                name
-                for name, picture in before.items()
-                if not _equal(picture, _picture(inputs[name]), flags=False)
-            ]
             notes = Raised(
                 type(error).__name__,
                 str(error).strip().partition("\n")[0],
                 _line_of(error, function),
                 _is_own_raise(error, function),
-                tuple(changed),
+                witness.changed(),
             )
     return notes, str(printed)
 
@@ -193,57 +197,6 @@ def changing(*names: str) -> Callable[[Observe], Observe]:
         return observe
 
     return mark
-
-
-def _changes(inputs: dict[str, Any], before: dict[str, Any], expected: tuple[str, ...]) -> Notes:
-    notes: Notes = {}
-    for name, value in inputs.items():
-        now, then = _picture(value), before[name]
-        if name not in expected:
-            notes[f"whether `{name}` was changed in place"] = Fact(
-                not _equal(then, now, flags=False),
-                f"you changed `{name}` in place; leave it as it is",
-                f"`{name}` is as it was; it has to be changed in place",
-            )
-        if isinstance(value, (Tensor, nn.Module)):
-            notes[f"whether `{name}` still takes gradients as before"] = Fact(
-                now[0] == then[0],
-                f"whether `{name}` takes gradients is as before",
-                f"you changed whether `{name}` takes gradients (`requires_grad`); leave that as it is",
-            )
-    return notes
-
-
-def _picture(value: Any) -> tuple[Any, Any]:
-    """(what takes gradients, a copy of the content) of whatever we can look into; anything else is its own picture."""
-    if isinstance(value, Tensor):
-        return value.requires_grad, value.detach().clone()
-    if isinstance(value, nn.Module):
-        tensors = [*value.named_parameters(), *value.named_buffers()]
-        return [t.requires_grad for _, t in tensors], {name: t.detach().clone() for name, t in tensors}
-    if isinstance(value, torch.Generator):
-        return None, value.get_state()
-    if isinstance(value, (list, tuple)):
-        return None, (type(value), [_picture(item) for item in value])
-    if isinstance(value, Mapping):
-        return None, [(key, _picture(item)) for key, item in value.items()]
-    if isinstance(value, (set, frozenset)):
-        return None, set(value)
-    return None, value
-
-
-def _equal(one: Any, other: Any, flags: bool = True) -> bool:
-    if isinstance(one, tuple) and len(one) == 2 and isinstance(other, tuple) and not flags:
-        return _equal(one[1], other[1])
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        if one.shape != other.shape or one.dtype != other.dtype or one.layout != other.layout:
-            return False
-        return bool(torch.equal(one, other) or ((one == other) | (one.isnan() & other.isnan())).all())
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return len(one) == len(other) and all(map(_equal, one, other))
-    if isinstance(one, dict) and isinstance(other, dict):
-        return list(one) == list(other) and all(_equal(one[key], other[key]) for key in one)
-    return one is other or bool(one == other)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import argparse
 import importlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -205,6 +206,11 @@ def table(
     return HTML(markup, "\n".join([caption + ".", *lines]))
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()  # who looks into a file of it sees each run as it ends
+
+
 def _different(entries: Sequence[dict], key: str) -> list[str]:
     return list(dict.fromkeys(entry[key] for entry in entries))
 
@@ -230,7 +236,7 @@ def _work(arguments: list[str] | None) -> int:
         parser.error(str(error))
     for what in [given.what] if given.what else WHERE:
         try:
-            run(what, given.rows, given.again, say=lambda line: print(line, flush=True))
+            run(what, given.rows, given.again, say=_say)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("what is done is kept: the same command goes on") from None
     return 0

@@ -28,6 +28,11 @@ def labeled(count: int, seed: int) -> Pictures:
     return train.sample(count // len(train.class_names), torch.Generator().manual_seed(1000 + seed))
 
 
+def accuracy(model: nn.Module, pictures: Pictures) -> float:
+    """Per cent of pictures that a model from pictures to logits names right."""
+    return 100 * (embed(model, pictures.images).argmax(dim=1) == pictures.labels).double().mean().item()
+
+
 def probes(encoder: nn.Module, seed: int, counts: tuple[int, ...] | None = None) -> dict[int, float]:
     """Labels -> per cent of the test pictures that a linear probe on frozen features gets right."""
     test = test_pictures()

@@ -1,17 +1,25 @@
-"""How the chapter's methods are run: weights that come from a seed, and `fit` by the numbers of a recipe."""
+"""How the chapter's methods are run: weights that come from a seed, and `fit` by the numbers of a recipe or on labels."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fmlib.augment import Augmentation
+from fmlib.data import Pictures
 from fmlib.training.batches import ShuffledBatches
 from fmlib.training.fit import Loss, fit
 from fmlib.training.history import History
 from fmlib.training.optimizers import by_name
 
 Module = TypeVar("Module", bound=nn.Module)
+
+
+def as_floats(images: Tensor) -> Tensor:
+    """Pictures in [0, 1], from floats or bytes."""
+    return images if images.is_floating_point() else images.float() / 255
 
 
 @runtime_checkable
@@ -61,3 +69,27 @@ def fit_recipe(
         seed=seed,
         **options,
     )
+
+
+def fit_labels(
+    model: nn.Module, pictures: Pictures, augment: Augmentation, batch_size: int, seed: int, **options: Any
+) -> History:
+    """Train a classifier on views of labeled pictures, by cross-entropy.
+
+    Args:
+        model: from pictures to logits; trained in place.
+        pictures: with labels.
+        augment: how a view is made.
+        batch_size: at most as many as there are pictures are taken.
+        seed: of batches and views.
+        **options: passed to `fit`: steps, rate, optimizer, ...
+    """
+
+    def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
+        images, labels = batch
+        return F.cross_entropy(model(augment(as_floats(images), generator)), labels)
+
+    batches = ShuffledBatches(
+        pictures.images, pictures.labels, batch_size=min(batch_size, len(pictures)), seed=seed
+    )
+    return fit(model, batches, loss, seed=seed, **options)

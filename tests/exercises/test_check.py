@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from right_answers import RIGHT
 
 from fmlib.exercises import UnknownExercise, check, registry, solution
-from fmlib.exercises.compare import Spelled, difference
+from fmlib.exercises.compare import Number, Spelled, difference
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
 
 
@@ -241,6 +241,14 @@ def test_a_solution_is_the_source_of_the_library():
         (np.zeros(3), torch.zeros(3), "got an ndarray, expected"),
         (np.int64(3), 2, "got an int64 of 3, expected the Python int 2"),
         ([], torch.zeros(3), "got a list, expected"),
+        ([4, 4.5, 3], [4, 4, 3], "got [4, 4.5, 3], expected [4, 4, 3]"),
+        ([4, 4], [4, 4, 4], "got 2 items, [4, 4], expected 3, [4, 4, 4]"),
+        ((2, 3), [2, 3], "got a tuple, expected a list"),
+        ([*range(999), 0], [*range(1000)], "at [999] got the Python int 0, expected the Python int 999"),
+        ([10**5000], [1], "got a list, expected [1]"),
+        ({"a": 1}, [1], "got a dict, expected a list"),
+        (Number(2), Number(3), "got 2.0000, expected 3.0000"),
+        ("2", Number(2), "got '2', expected the number 2.0000"),
         pytest.param("x" * 10**6, "y", "(999,702 more characters), expected 'y'", id="a long text"),
         pytest.param(10**5000, 1, "got the Python int of thousands of digits, expected", id="a long number"),
     ],
@@ -253,6 +261,8 @@ def test_a_difference_is_said_in_a_few_words(got, expected, words):
     ("got", "expected"),
     [
         (torch.tensor(3), 3),
+        ([1, 2], [1, 2]),
+        (Number(1e6), Number(1e6 + 1)),
         (torch.tensor([1.0, 2.0]) + 1e-6, torch.tensor([1.0, 2.0])),
         (torch.tensor([float("inf"), 1.0]), torch.tensor([float("inf"), 1.0])),
     ],

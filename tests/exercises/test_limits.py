@@ -1,15 +1,17 @@
 """An answer that does not come to an end is stopped, and told so."""
 
 import contextlib
+import random
 import signal
-import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import torch
 
 from fmlib.exercises import check, progress
-from fmlib.exercises.limits import OutOfTime, seconds_allowed
+from fmlib.exercises.limits import OutOfTime, seconds_allowed, within
 
 
 def endless(batch):
@@ -38,38 +40,19 @@ def test_a_loop_that_never_ends_is_stopped(attempt):
     assert row[3] == "1"
 
 
-# In a Python of its own: CPython 3.11 remembers for ever that an exception was asked for in a thread, also when it was
-# taken back, and a function that a profiler watches (as the tests of drawings do) then never begins.
-OTHER_THREAD = """
-import threading
-from fmlib.exercises import check
-from fmlib.exercises.limits import time_limit
-
-def endless(batch):
-    while True:
-        batch += 1
-
-def body():
-    {body}
-
-thread = threading.Thread(target=body)
-thread.start()
-thread.join(timeout=60)
-print("alive" if thread.is_alive() else "ended")
-"""
-
-
 def in_another_thread(body):
-    program = OTHER_THREAD.format(body=body)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    return " ".join(done.stdout.split())
+    """What `body` returns when it runs in a thread of its own, which has to end."""
+    found = []
+    thread = threading.Thread(target=lambda: found.append(body()))
+    thread.start()
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    return found[0]
 
 
 def test_outside_of_the_main_thread_too():
-    found = in_another_thread("print(repr(check('positive_indices', endless, seconds=0.2)))")
-    assert "Stopped after 0.2 seconds" in found
-    assert found.endswith("ended")
+    result = in_another_thread(lambda: check("positive_indices", endless, seconds=0.2))
+    assert "Stopped after 0.2 seconds" in said(result)
 
 
 def test_the_environment_sets_the_limit(monkeypatch):
@@ -103,5 +86,81 @@ def test_a_right_answer_needs_no_alarm_and_leaves_none():
 
 
 def test_what_ends_in_time_is_let_be_in_any_thread():
-    assert in_another_thread("with time_limit(30): print(sum(range(1000)))") == "499500 ended"
+    assert in_another_thread(lambda: within(30, lambda: sum(range(1000)))) == 499500
     assert not issubclass(OutOfTime, Exception)
+
+
+def busy(seconds, swallow=False):
+    """A body that computes for so long; one that swallows does so with whatever can be swallowed."""
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        with contextlib.suppress(Exception if swallow else ()):
+            sum(range(20))
+    return "ended"
+
+
+def nested(seconds, swallow=False):
+    """Two limits that run out at nearly the same moment."""
+    return within(0.001, lambda: busy(seconds, swallow))
+
+
+def around_the_limit(rounds, body, swallow):
+    """Bodies that end just before, at and after their limit; how many were stopped, and how often something came late."""
+    draw, stopped, late = random.Random(0), 0, 0
+    for _ in range(rounds):
+        try:
+            assert within(0.001, lambda: body(0.001 + draw.uniform(-0.0002, 0.0004), swallow)) == "ended"
+        except OutOfTime:
+            stopped += 1
+        try:
+            busy(0.0005)
+        except OutOfTime:
+            late += 1
+    try:
+        busy(1.2)  # the watcher of one that never learnt that it has ended asks again after a second
+    except OutOfTime:
+        late += 1
+    return stopped, late
+
+
+@pytest.fixture
+def quick_turns():
+    """Threads take turns so often that a watcher asks when its time is up, not up to 5 ms later."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize(("body", "swallow"), [(busy, False), (busy, True), (nested, True)])
+def test_nothing_is_raised_after_the_end_in_any_thread(body, swallow, quick_turns):
+    stopped, late = in_another_thread(lambda: around_the_limit(150, body, swallow))
+    assert stopped > 10  # else the bodies were too short to say anything
+    assert late == 0
+    watchers = [each for each in threading.enumerate() if "watch" in each.name]
+    for each in watchers:
+        each.join(timeout=5)
+    assert not any(each.is_alive() for each in watchers)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the system has no alarm")
+def test_nothing_is_raised_after_the_end_in_the_main_thread():
+    handler = signal.getsignal(signal.SIGALRM)
+    stopped, late = around_the_limit(150, busy, False)
+    assert stopped > 10
+    assert late == 0
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_body_that_catches_everything_is_stopped_again_and_again():
+    def stubborn():
+        caught = 0
+        while caught < 2:
+            try:
+                busy(60)
+            except OutOfTime:
+                caught += 1
+        return caught
+
+    assert in_another_thread(lambda: within(0.1, stubborn)) == 2

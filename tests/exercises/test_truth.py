@@ -530,7 +530,9 @@ def test_a_result_that_depends_on_global_random_numbers_is_refused(exercise):
 
     result = check(exercise.name, wrapped(exercise, change))
     assert result.status == "not there yet"
-    assert exercise.name == "contrastive_step" or "not in a second run from the same inputs" in said(result)
+    # The observers of these two call the function again themselves, in another random state.
+    seen_at_once = exercise.name in ("contrastive_step", "rotation_batch")
+    assert seen_at_once or "not in a second run from the same inputs" in said(result)
 
 
 def test_a_queue_that_is_the_keys_themselves_is_refused():

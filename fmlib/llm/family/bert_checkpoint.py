@@ -14,29 +14,25 @@ from fmlib.pretrained import (
     read_config,
     read_tensors,
     same_dropout,
+    weight_and_bias,
 )
-
-
-def _both(theirs: str, ours: str) -> tuple[Rename, Rename]:
-    return tuple(Rename(f"{theirs}.{kind}", f"{ours}.{kind}") for kind in ("weight", "bias"))
-
 
 _LAYER = "encoder.layer.{i}"
 BERT_TABLE = (
     Rename("embeddings.word_embeddings.weight", "token_embedding.weight"),
     Rename("embeddings.position_embeddings.weight", "position_embedding.weight"),
     Rename("embeddings.token_type_embeddings.weight", "type_embedding.weight"),
-    *_both("embeddings.LayerNorm", "embedding_norm"),
-    *_both(f"{_LAYER}.attention.self.query", "blocks.{i}.attention.query"),
-    *_both(f"{_LAYER}.attention.self.key", "blocks.{i}.attention.key"),
-    *_both(f"{_LAYER}.attention.self.value", "blocks.{i}.attention.value"),
-    *_both(f"{_LAYER}.attention.output.dense", "blocks.{i}.attention.output"),
-    *_both(f"{_LAYER}.attention.output.LayerNorm", "blocks.{i}.attention_norm"),
-    *_both(f"{_LAYER}.intermediate.dense", "blocks.{i}.mlp.expand"),
-    *_both(f"{_LAYER}.output.dense", "blocks.{i}.mlp.contract"),
-    *_both(f"{_LAYER}.output.LayerNorm", "blocks.{i}.mlp_norm"),
-    *_both("cls.predictions.transform.dense", "head.dense"),
-    *_both("cls.predictions.transform.LayerNorm", "head.norm"),
+    *weight_and_bias("embeddings.LayerNorm", "embedding_norm"),
+    *weight_and_bias(f"{_LAYER}.attention.self.query", "blocks.{i}.attention.query"),
+    *weight_and_bias(f"{_LAYER}.attention.self.key", "blocks.{i}.attention.key"),
+    *weight_and_bias(f"{_LAYER}.attention.self.value", "blocks.{i}.attention.value"),
+    *weight_and_bias(f"{_LAYER}.attention.output.dense", "blocks.{i}.attention.output"),
+    *weight_and_bias(f"{_LAYER}.attention.output.LayerNorm", "blocks.{i}.attention_norm"),
+    *weight_and_bias(f"{_LAYER}.intermediate.dense", "blocks.{i}.mlp.expand"),
+    *weight_and_bias(f"{_LAYER}.output.dense", "blocks.{i}.mlp.contract"),
+    *weight_and_bias(f"{_LAYER}.output.LayerNorm", "blocks.{i}.mlp_norm"),
+    *weight_and_bias("cls.predictions.transform.dense", "head.dense"),
+    *weight_and_bias("cls.predictions.transform.LayerNorm", "head.norm"),
     Rename("cls.predictions.bias", "head.bias"),
 )
 # Parts for other tasks, stored positions, and a second name of head.bias.

@@ -4,8 +4,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from fmlib.checks import check_number, check_sizes
 from fmlib.llm.family.llama_checkpoint import read_llama
@@ -106,10 +105,6 @@ class Llama(Decoder):
         self.norm = norm()
         self.head = None if config.tied else nn.Linear(config.dim, config.vocab_size, bias=False)
         reset_small(self, config.layers)  # as our GPT; the paper does not say how it begins
-
-    def logits(self, hidden: Float[Tensor, "*positions dim"]) -> Float[Tensor, "*positions vocab"]:
-        """By the output matrix as a module of its own, so that what is hooked to it or put in its place counts."""
-        return super().logits(hidden) if self.head is None else self.head(hidden)
 
 
 def load_llama(source: str | os.PathLike = "HuggingFaceTB/SmolLM2-135M") -> Llama:

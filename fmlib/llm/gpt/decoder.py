@@ -115,8 +115,11 @@ class Decoder(nn.Module):
         return self.logits(self.hidden(tokens, cache=cache, mask=mask, positions=positions))
 
     def logits(self, hidden: Float[Tensor, "*positions dim"]) -> Float[Tensor, "*positions vocab"]:
-        """Compare with each token's row of the output matrix: the embedding itself (Press & Wolf 2017), or an own one."""
-        return F.linear(hidden, (self.token_embedding if self.head is None else self.head).weight)
+        """Compare with each token's row of the output matrix: the embedding itself (Press & Wolf 2017), or an own one.
+
+        An own one is called as a module, so that what is hooked to it or put in its place counts.
+        """
+        return F.linear(hidden, self.token_embedding.weight) if self.head is None else self.head(hidden)
 
     def make_cache(self, batch: int, max_length: int | None = None) -> list[KVCache]:
         """An empty cache for every block.

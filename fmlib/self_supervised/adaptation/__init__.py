@@ -8,7 +8,7 @@ In reading order:
     fine_tuning       the encoder goes on learning; what must stand still
     label_efficiency  every way against the number of labels
     watching          what can be seen without labels, and what it is worth
-    experiments       what moves, what breaks, how sure a number is, how peeking flatters
+    experiments       `few_shots`, `ways` (what moves, what breaks), `certainty` (how sure a number is), `peeking`
     diagrams          the five ways, drawn
     plots             the lesson's figures
 """

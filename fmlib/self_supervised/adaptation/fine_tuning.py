@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,8 +16,7 @@ from fmlib.data import Pictures
 from fmlib.nn.resnet import SmallResNet
 from fmlib.self_supervised.contrastive.training import GENTLE
 from fmlib.self_supervised.encoder import find_feature_dim
-from fmlib.training.batches import ShuffledBatches
-from fmlib.training.fit import fit
+from fmlib.self_supervised.runs import fit_labels
 from fmlib.training.history import History
 
 
@@ -192,22 +190,16 @@ def train_classifier(
         seed: of batches and views.
         **options: passed to `fit`.
     """
-
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
-        images, labels = batch
-        return F.cross_entropy(model(tuning.augment(images.float() / 255, generator)), labels)
-
     groups = parameter_groups(parts_of(model), tuning.rate, tuning.decay)
-    return fit(
+    return fit_labels(
         model,
-        ShuffledBatches(
-            pictures.images, pictures.labels, batch_size=min(tuning.batch_size, len(pictures)), seed=seed
-        ),
-        loss,
+        pictures,
+        tuning.augment,
+        tuning.batch_size,
+        seed,
         steps=tuning.steps,
         rate=tuning.rate,
         optimizer=lambda _: torch.optim.AdamW(groups, lr=tuning.rate, weight_decay=tuning.weight_decay),
-        seed=seed,
         **{"progress": False, **options},
     )
 

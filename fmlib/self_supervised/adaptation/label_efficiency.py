@@ -12,7 +12,7 @@ from fmlib.data import Pictures, load_fashion_mnist
 from fmlib.evaluate import embed, knn_accuracy, linear_probe
 from fmlib.self_supervised.adaptation.fine_tuning import Tuning, fine_tune
 from fmlib.self_supervised.adaptation.prototypes import nearest_mean
-from fmlib.self_supervised.probing import labeled
+from fmlib.self_supervised.probing import accuracy, labeled
 
 Judge = Callable[
     [Tensor, Tensor, Tensor, Tensor], float
@@ -80,11 +80,6 @@ def judged(split: str) -> Pictures:
     """
     pictures = load_fashion_mnist(split)
     return pictures.subset(torch.arange(scale.pick(smoke=200, cpu=2000, gpu=len(pictures))))
-
-
-def accuracy(model: nn.Module, pictures: Pictures) -> float:
-    """Per cent of the pictures to which a classifier gives the right class."""
-    return 100 * (embed(model, pictures.images).argmax(dim=1) == pictures.labels).double().mean().item()
 
 
 def curve(

@@ -23,9 +23,7 @@ from fmlib.self_supervised.contrastive.simclr import (
     unit_rows,
 )
 from fmlib.self_supervised.contrastive.training import FULL, Recipe, make_encoder, two_views
-from fmlib.training.batches import ShuffledBatches
-from fmlib.training.fit import fit
-from fmlib.training.optimizers import by_name
+from fmlib.self_supervised.runs import fit_recipe, with_seed
 
 PairLoss = Callable[[Tensor, Tensor, Tensor], Tensor]  # embeddings of two views, and the pictures' labels
 
@@ -144,17 +142,13 @@ def train_pairs(loss_of_pairs: PairLoss, recipe: Recipe, seed: int = 0, **option
     """
     pictures = load_fashion_mnist("train")
     encoder = make_encoder(1, seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = SimCLR(encoder, config=SimCLRConfig(temperature=recipe.temperature))
+    model = with_seed(lambda: SimCLR(encoder, config=SimCLRConfig(temperature=recipe.temperature)), seed)
 
     def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
         images, labels = batch
         return loss_of_pairs(*model(*two_views(images, recipe.augment, generator)), labels)
 
-    batches = ShuffledBatches(pictures.images, pictures.labels, batch_size=recipe.batch_size, seed=seed)
-    optimizer = by_name(recipe.optimizer)(model, recipe.rate)
-    fit(model, batches, loss, steps=recipe.steps, rate=recipe.rate, optimizer=optimizer, seed=seed, **options)
+    fit_recipe(model, (pictures.images, pictures.labels), loss, recipe, seed, **options)
     return model
 
 

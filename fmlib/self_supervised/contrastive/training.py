@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,9 +13,8 @@ from fmlib.data import Pictures
 from fmlib.self_supervised.contrastive.moco import MoCo, MoCoConfig
 from fmlib.self_supervised.contrastive.simclr import SimCLR, SimCLRConfig, nt_xent
 from fmlib.self_supervised.encoder import make_encoder
-from fmlib.training.batches import ShuffledBatches
+from fmlib.self_supervised.runs import as_floats, fit_labels, fit_recipe, with_seed
 from fmlib.training.distributed import unwrap
-from fmlib.training.fit import Loss, fit
 from fmlib.training.history import History
 from fmlib.training.optimizers import by_name, muon
 
@@ -72,21 +70,8 @@ def two_views(
     images: Tensor, augment: Augmentation, generator: torch.Generator
 ) -> tuple[Float[Tensor, "batch channels height width"], Float[Tensor, "batch channels height width"]]:
     """Two random views of each picture; uint8 pictures are scaled to [0, 1] first."""
-    images = images if images.is_floating_point() else images.float() / 255
+    images = as_floats(images)
     return augment(images, generator), augment(images, generator)
-
-
-def _fit(model: nn.Module, images: Tensor, loss: Loss, recipe: Recipe, seed: int, **options: Any) -> History:
-    return fit(
-        model,
-        ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed),
-        loss,
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
-        seed=seed,
-        **options,
-    )
 
 
 def train_simclr(
@@ -102,15 +87,13 @@ def train_simclr(
         **options: passed to `fit`, e.g. `measure` or `checkpoint`.
     """
     encoder = encoder if encoder is not None else make_encoder(images.shape[1], seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = SimCLR(encoder, config=SimCLRConfig(temperature=recipe.temperature))
+    model = with_seed(lambda: SimCLR(encoder, config=SimCLRConfig(temperature=recipe.temperature)), seed)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         z1, z2 = model(*two_views(batch, recipe.augment, generator))
         return nt_xent(z1, z2, recipe.temperature)
 
-    return model, _fit(model, images, loss, recipe, seed, **options)
+    return model, fit_recipe(model, images, loss, recipe, seed, **options)
 
 
 def train_moco(
@@ -121,9 +104,7 @@ def train_moco(
     config = MoCoConfig(
         temperature=recipe.temperature, queue_size=recipe.queue_size, momentum=recipe.momentum
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = MoCo(encoder, config=config)
+    model = with_seed(lambda: MoCo(encoder, config=config), seed)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         query, keys = model(*two_views(batch, recipe.augment, generator))
@@ -132,7 +113,7 @@ def train_moco(
     def enqueue(model: nn.Module, keys: Tensor | list[Tensor]) -> None:
         model.update(torch.cat(keys) if isinstance(keys, list) else keys)  # a list when `fit` accumulates
 
-    return model, _fit(model, images, loss, recipe, seed, after_step=enqueue, **options)
+    return model, fit_recipe(model, images, loss, recipe, seed, after_step=enqueue, **options)
 
 
 def train_supervised(
@@ -144,20 +125,12 @@ def train_supervised(
     the brightness curve), which on the validation pictures was better than none, and better than SimCLR's.
     """
     encoder = make_encoder(1, seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = nn.Sequential(encoder, nn.Linear(encoder.feature_dim, len(pictures.class_names)))
+    layer = with_seed(lambda: nn.Linear(encoder.feature_dim, len(pictures.class_names)), seed)
+    model = nn.Sequential(encoder, layer)
     steps = scale.pick(
         smoke=3, cpu=min(1000, 150 + len(pictures) // 5), gpu=min(4000, 300 + len(pictures) // 2)
     )
 
-    def loss(model: nn.Module, batch: tuple[Tensor, Tensor], generator: torch.Generator) -> Tensor:
-        images, labels = batch
-        return F.cross_entropy(model(augment(images.float() / 255, generator)), labels)
-
-    batches = ShuffledBatches(
-        pictures.images, pictures.labels, batch_size=min(64, len(pictures) // 2), seed=seed
-    )
-    optimizer = muon(model, rate=2e-3, weight_decay=1e-2)
-    fit(model, batches, loss, steps=steps, rate=2e-3, optimizer=optimizer, seed=seed, **options)
+    size, optimizer = min(64, len(pictures) // 2), muon(model, rate=2e-3, weight_decay=1e-2)
+    fit_labels(model, pictures, augment, size, seed, steps=steps, rate=2e-3, optimizer=optimizer, **options)
     return model

@@ -2,13 +2,15 @@
 
 In reading order:
 
-    mae              the masked autoencoder: what is hidden, what is painted, what it costs
+    hiding           which patches stay, and the way back
+    targets          what is painted, how wrong it is, and how it looks
+    mae              the masked autoencoder
     diagrams         it and BERT's pretraining, drawn
     pairs            two pieces of text in a row, and whether the second follows the first
     bert             BERT with what its pretraining adds
     plays            Shakespeare's letters as BERT reads them
     guesses          what counting says about hidden letters
-    training         how all are trained here, and tuned to few labels
+    training         how all are trained here, and tuned to few labels: `mae`, `tuning`, `bert`
     experiments      what the lesson measures
     mae_checkpoint   `bert_checkpoint`: how published weights are laid out
 """
@@ -19,18 +21,10 @@ from fmlib.self_supervised.masked.bert import (
     pretraining_loss,
     pseudo_surprise,
 )
-from fmlib.self_supervised.masked.mae import (
-    MAE,
-    MAEConfig,
-    as_pixels,
-    load_mae,
-    mae_loss,
-    patch_targets,
-    restore_order,
-    split_patches,
-    undo_normalization,
-)
+from fmlib.self_supervised.masked.hiding import restore_order, split_patches
+from fmlib.self_supervised.masked.mae import MAE, MAEConfig, load_mae
 from fmlib.self_supervised.masked.pairs import join_pairs, sentence_pairs
+from fmlib.self_supervised.masked.targets import as_pixels, mae_loss, patch_targets, undo_normalization
 from fmlib.self_supervised.masked.training import (
     BertRecipe,
     MAERecipe,

@@ -5,21 +5,23 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from fmlib.data import Pictures
-from fmlib.evaluate import embed, evaluating
+from fmlib.evaluate import evaluating
 from fmlib.llm.gpt.cross_entropy import IGNORED
 from fmlib.llm.tokens.characters import CharTokenizer
 from fmlib.nn.vit import ViT, patchify
-from fmlib.self_supervised.contrastive.label_efficiency import labeled, test_pictures
 from fmlib.self_supervised.masked.bert import BertPretraining
-from fmlib.self_supervised.masked.mae import MAE, as_pixels, patch_targets, pick, split_patches
+from fmlib.self_supervised.masked.hiding import pick, split_patches
+from fmlib.self_supervised.masked.mae import MAE
 from fmlib.self_supervised.masked.pairs import join_pairs
 from fmlib.self_supervised.masked.plays import Asked, Vocabulary
+from fmlib.self_supervised.masked.targets import as_pixels, patch_targets
 from fmlib.self_supervised.masked.training import TuneRecipe, fine_tune, make_vit, pair_batch
+from fmlib.self_supervised.probing import accuracy, labeled, test_pictures
 from fmlib.training.batches import consecutive_pieces
 
 # ---- pictures
@@ -140,11 +142,6 @@ def encoder_operations(model: MAE, keep: int, batch: int = 8) -> int:
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.encoder.read(pick(model.encoder.embed(images), visible))
     return counter.get_total_flops()
-
-
-def accuracy(model: nn.Module, pictures: Pictures) -> float:
-    """Per cent of pictures that a model from pictures to logits names right."""
-    return 100 * (embed(model, pictures.images).argmax(dim=1) == pictures.labels).double().mean().item()
 
 
 def tuned_accuracies(

@@ -5,18 +5,16 @@ from typing import Any
 
 from torch import Tensor
 
-from fmlib.pretrained import CheckpointError, Rename, convert, find_checkpoint, read_config, read_tensors
-
-
-def patches_as_rows(weight: Tensor) -> Tensor:
-    """A convolution over patches [dim, channels, size, size] as our matrix [dim, size · size · channels].
-
-    Raises:
-        ValueError: no such convolution.
-    """
-    if weight.ndim != 4:
-        raise ValueError(f"expected a convolution [dim, channels, size, size], not {weight.ndim} axes")
-    return weight.permute(0, 2, 3, 1).flatten(1)
+from fmlib.pretrained import (
+    CheckpointError,
+    Rename,
+    convert,
+    find_checkpoint,
+    patches_as_rows,
+    read_config,
+    read_tensors,
+    weight_and_bias,
+)
 
 
 def _first(tensor: Tensor) -> Tensor:
@@ -27,22 +25,17 @@ def _vector(tensor: Tensor) -> Tensor:
     return tensor.flatten()
 
 
-def _both(theirs: str, ours: str) -> tuple[Rename, Rename]:
-    """Weight and bias of one layer."""
-    return tuple(Rename(f"{theirs}.{kind}", f"{ours}.{kind}") for kind in ("weight", "bias"))
-
-
 def _block(theirs: str, ours: str) -> tuple[Rename, ...]:
     """A block of a published vision transformer."""
     return (
-        *_both(f"{theirs}.attention.attention.query", f"{ours}.attention.query"),
-        *_both(f"{theirs}.attention.attention.key", f"{ours}.attention.key"),
-        *_both(f"{theirs}.attention.attention.value", f"{ours}.attention.value"),
-        *_both(f"{theirs}.attention.output.dense", f"{ours}.attention.output"),
-        *_both(f"{theirs}.layernorm_before", f"{ours}.attention_norm"),
-        *_both(f"{theirs}.intermediate.dense", f"{ours}.mlp.expand"),
-        *_both(f"{theirs}.output.dense", f"{ours}.mlp.contract"),
-        *_both(f"{theirs}.layernorm_after", f"{ours}.mlp_norm"),
+        *weight_and_bias(f"{theirs}.attention.attention.query", f"{ours}.attention.query"),
+        *weight_and_bias(f"{theirs}.attention.attention.key", f"{ours}.attention.key"),
+        *weight_and_bias(f"{theirs}.attention.attention.value", f"{ours}.attention.value"),
+        *weight_and_bias(f"{theirs}.attention.output.dense", f"{ours}.attention.output"),
+        *weight_and_bias(f"{theirs}.layernorm_before", f"{ours}.attention_norm"),
+        *weight_and_bias(f"{theirs}.intermediate.dense", f"{ours}.mlp.expand"),
+        *weight_and_bias(f"{theirs}.output.dense", f"{ours}.mlp.contract"),
+        *weight_and_bias(f"{theirs}.layernorm_after", f"{ours}.mlp_norm"),
     )
 
 
@@ -54,14 +47,14 @@ MAE_TABLE = (
     ),
     Rename("vit.embeddings.patch_embeddings.projection.bias", "encoder.patch_embedding.bias"),
     *_block("vit.encoder.layer.{i}", "encoder.blocks.{i}"),
-    *_both("vit.layernorm", "encoder.norm"),
+    *weight_and_bias("vit.layernorm", "encoder.norm"),
     Rename("decoder.mask_token", "mask_token", _vector),
     Rename("decoder.decoder_pos_embed", "decoder_positions", _first),
-    *_both("decoder.decoder_embed", "narrow"),
+    *weight_and_bias("decoder.decoder_embed", "narrow"),
     *_block("decoder.decoder_layers.{i}", "decoder.{i}"),
     *_block("decoder.decoder_encoder.layer.{i}", "decoder.{i}"),  # as transformers 5 writes them
-    *_both("decoder.decoder_norm", "decoder_norm"),
-    *_both("decoder.decoder_pred", "paint"),
+    *weight_and_bias("decoder.decoder_norm", "decoder_norm"),
+    *weight_and_bias("decoder.decoder_pred", "paint"),
 )
 SIZES = {  # ours -> theirs
     "image_size": "image_size",

@@ -7,7 +7,7 @@ In reading order:
     colorization   which colors did it have?
     cpc            what comes next in the recording? Contrastive predictive coding
     diagrams       the networks, drawn
-    training       how each is trained here
+    training       how each is trained here: `recipe`, and a file for each
     listening      what features of sound are worth
     shortcuts      cues to plant, to take away, to measure
     experiments    the comparisons of the lesson

@@ -12,8 +12,9 @@ from fmlib.evaluate import embed, evaluating, linear_probe
 from fmlib.self_supervised.pretext.colorization import ColorizationNet, annealed_mean, to_lab
 from fmlib.self_supervised.pretext.rotation import QUARTERS, turn_each
 from fmlib.self_supervised.pretext.shortcuts import cue_accuracy, order_by_edges
-from fmlib.self_supervised.pretext.training import Paintings, Puzzle, as_floats, color_targets
+from fmlib.self_supervised.pretext.training import Paintings, Puzzle, color_targets
 from fmlib.self_supervised.probing import labeled, probes
+from fmlib.self_supervised.runs import as_floats
 
 GRAYS = 64  # levels of gray that the cue for colors is counted in
 

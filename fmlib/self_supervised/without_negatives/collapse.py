@@ -1,7 +1,6 @@
 """Collapse made visible: BYOL and DINO with one part taken out, put together from the parts of the whole ones."""
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,20 +11,20 @@ from torch import Tensor, nn
 from fmlib import scale
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import evaluating
-from fmlib.self_supervised.contrastive.training import Recipe, two_views
-from fmlib.self_supervised.encoder import make_encoder
+from fmlib.self_supervised.contrastive.training import Recipe
 from fmlib.self_supervised.probing import validation_draws
-from fmlib.self_supervised.runs import fit_recipe, with_seed
 from fmlib.self_supervised.without_negatives.byol import BYOL, BYOLConfig, prediction_loss
 from fmlib.self_supervised.without_negatives.dino import DINO, DINOConfig
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
-from fmlib.self_supervised.without_negatives.training import short_momentum, train_dino
+from fmlib.self_supervised.without_negatives.training import (
+    ViewLoss,
+    make_byol,
+    predicts,
+    short_momentum,
+    train_byol,
+    train_dino,
+)
 from fmlib.self_supervised.without_negatives.watch import effective_rank, entropy_and_divergence, spread
-
-
-def whole(model: BYOL, view1: Tensor, view2: Tensor) -> Tensor:
-    """BYOL as it is."""
-    return model.loss(view1, view2)
 
 
 def without_predictor(model: BYOL, view1: Tensor, view2: Tensor) -> Tensor:
@@ -55,8 +54,8 @@ def _other_view(rows: Tensor) -> Tensor:
     return rows.roll(len(rows) // 2, 0)
 
 
-BYOL_ROWS: dict[str, Callable[[BYOL, Tensor, Tensor], Tensor]] = {
-    "BYOL": whole,
+BYOL_ROWS: dict[str, ViewLoss] = {
+    "BYOL": predicts,
     "no slow copy": without_slow_copy,
     "no slow copy, no stop-gradient": without_stop_gradient,
     "no predictor": without_predictor,
@@ -100,10 +99,7 @@ def byol_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
         raise ValueError(f"there is no row {row!r}: expected one of {', '.join(BYOL_ROWS)}")
     images = load_fashion_mnist("train").images
     held_out = load_fashion_mnist("validation").images[:500].float() / 255
-    encoder = make_encoder(images.shape[1], seed)
-    model = with_seed(
-        lambda: BYOL(encoder, config=BYOLConfig(steps=recipe.steps, momentum=short_momentum())), seed
-    )
+    config = BYOLConfig(momentum=short_momentum())
 
     def watch(model: BYOL) -> dict[str, float]:
         # As in training, batch norm takes the batch's own statistics; in a copy, so that the run is not changed by watching.
@@ -112,14 +108,14 @@ def byol_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
             z = seen(held_out.to(model.done.device))
         return {"spread": spread(z).item(), "directions": effective_rank(z).item()}
 
-    measured = {name: {0: number} for name, number in watch(model).items()}
-    history = fit_recipe(
-        model,
+    before = watch(make_byol(images.shape[1], recipe, seed, config=config))
+    measured = {name: {0: number} for name, number in before.items()}
+    model, history = train_byol(
         images,
-        lambda model, batch, generator: BYOL_ROWS[row](model, *two_views(batch, recipe.augment, generator)),
         recipe,
         seed,
-        after_step=lambda model, extra: model.update(),
+        config=config,
+        loss_of_views=BYOL_ROWS[row],
         measure=watch,
         measure_every=max(1, recipe.steps // 20),
         **options,

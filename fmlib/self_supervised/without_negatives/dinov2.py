@@ -12,43 +12,34 @@ from fmlib.pretrained import (
     convert,
     find_checkpoint,
     load_published,
+    patches_as_rows,
     read_config,
     read_tensors,
+    weight_and_bias,
 )
-
-
-def _patches_as_rows(weight: Tensor) -> Tensor:
-    """A convolution over patches [dim, channels, size, size] as our matrix [dim, size · size · channels]."""
-    if weight.ndim != 4:
-        raise ValueError(f"expected a convolution [dim, channels, size, size], not {weight.ndim} axes")
-    return weight.permute(0, 2, 3, 1).flatten(1)
 
 
 def _first(tensor: Tensor) -> Tensor:
     return tensor[0]
 
 
-def _both(theirs: str, ours: str) -> tuple[Rename, Rename]:
-    return tuple(Rename(f"{theirs}.{kind}", f"{ours}.{kind}") for kind in ("weight", "bias"))
-
-
 _LAYER, _BLOCK = "encoder.layer.{i}", "blocks.{i}"
 DINOV2_TABLE = (
     Rename("embeddings.cls_token", "class_token", Tensor.flatten),
     Rename("embeddings.position_embeddings", "position_embedding", _first),
-    Rename("embeddings.patch_embeddings.projection.weight", "patch_embedding.weight", _patches_as_rows),
+    Rename("embeddings.patch_embeddings.projection.weight", "patch_embedding.weight", patches_as_rows),
     Rename("embeddings.patch_embeddings.projection.bias", "patch_embedding.bias"),
-    *_both(f"{_LAYER}.norm1", f"{_BLOCK}.attention_norm"),
-    *_both(f"{_LAYER}.attention.attention.query", f"{_BLOCK}.attention.query"),
-    *_both(f"{_LAYER}.attention.attention.key", f"{_BLOCK}.attention.key"),
-    *_both(f"{_LAYER}.attention.attention.value", f"{_BLOCK}.attention.value"),
-    *_both(f"{_LAYER}.attention.output.dense", f"{_BLOCK}.attention.output"),
+    *weight_and_bias(f"{_LAYER}.norm1", f"{_BLOCK}.attention_norm"),
+    *weight_and_bias(f"{_LAYER}.attention.attention.query", f"{_BLOCK}.attention.query"),
+    *weight_and_bias(f"{_LAYER}.attention.attention.key", f"{_BLOCK}.attention.key"),
+    *weight_and_bias(f"{_LAYER}.attention.attention.value", f"{_BLOCK}.attention.value"),
+    *weight_and_bias(f"{_LAYER}.attention.output.dense", f"{_BLOCK}.attention.output"),
     Rename(f"{_LAYER}.layer_scale1.lambda1", f"{_BLOCK}.attention.gain"),
-    *_both(f"{_LAYER}.norm2", f"{_BLOCK}.mlp_norm"),
-    *_both(f"{_LAYER}.mlp.fc1", f"{_BLOCK}.mlp.expand"),
-    *_both(f"{_LAYER}.mlp.fc2", f"{_BLOCK}.mlp.contract"),
+    *weight_and_bias(f"{_LAYER}.norm2", f"{_BLOCK}.mlp_norm"),
+    *weight_and_bias(f"{_LAYER}.mlp.fc1", f"{_BLOCK}.mlp.expand"),
+    *weight_and_bias(f"{_LAYER}.mlp.fc2", f"{_BLOCK}.mlp.contract"),
     Rename(f"{_LAYER}.layer_scale2.lambda1", f"{_BLOCK}.mlp.gain"),
-    *_both("layernorm", "norm"),
+    *weight_and_bias("layernorm", "norm"),
 )
 UNUSED = (r"embeddings\.mask_token",)  # stands for hidden patches in training
 SIZES = {  # ours -> theirs

@@ -11,13 +11,15 @@ from fmlib import scale
 from fmlib.nn.vit import ViT, ViTConfig
 from fmlib.self_supervised.contrastive.training import Recipe, two_views
 from fmlib.self_supervised.encoder import make_encoder
-from fmlib.self_supervised.runs import fit_recipe, with_seed
+from fmlib.self_supervised.runs import as_floats, fit_recipe, with_seed
 from fmlib.self_supervised.without_negatives.byol import BYOL, BYOLConfig, prediction_loss
 from fmlib.self_supervised.without_negatives.dino import DINO, DINOConfig
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
 from fmlib.self_supervised.without_negatives.redundancy import Twins, TwinsConfig, barlow_loss, vicreg_loss
 from fmlib.training.distributed import unwrap
 from fmlib.training.history import History
+
+ViewLoss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def make_vit(channels: int, seed: int) -> ViT:
@@ -35,12 +37,30 @@ def short_momentum() -> float:
     return scale.pick(smoke=0.9, cpu=0.9, gpu=0.99)
 
 
+def make_byol(
+    channels: int,
+    recipe: Recipe,
+    seed: int = 0,
+    encoder: nn.Module | None = None,
+    config: BYOLConfig | None = None,
+) -> BYOL:
+    """BYOL with the weights of a seed, for runs of so many steps; as `train_byol` begins with it."""
+    config = replace(config or BYOLConfig(), steps=recipe.steps)
+    return _build(lambda network: BYOL(network, config=config), channels, seed, encoder)
+
+
+def predicts(model: nn.Module, view1: Tensor, view2: Tensor) -> Tensor:
+    """BYOL's own loss: each view's prediction of what the slow copy makes of the other."""
+    return prediction_loss(*model(view1, view2))
+
+
 def train_byol(
     images: Tensor,
     recipe: Recipe,
     seed: int = 0,
     encoder: nn.Module | None = None,
     config: BYOLConfig | None = None,
+    loss_of_views: ViewLoss = predicts,
     **options: Any,
 ) -> tuple[BYOL, History]:
     """Train BYOL on pictures without labels.
@@ -51,13 +71,13 @@ def train_byol(
         seed: of weights, batches and views.
         encoder: `make_encoder` by default.
         config: sizes and momentum; its steps become those of the recipe.
+        loss_of_views: model and two views -> scalar.
         **options: passed to `fit`, e.g. `measure` or `checkpoint`.
     """
-    config = replace(config or BYOLConfig(), steps=recipe.steps)
-    model = _build(lambda network: BYOL(network, config=config), images, seed, encoder)
+    model = make_byol(images.shape[1], recipe, seed, encoder, config)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
-        return prediction_loss(*model(*two_views(batch, recipe.augment, generator)))
+        return loss_of_views(model, *two_views(batch, recipe.augment, generator))
 
     options = {"after_step": lambda model, extra: model.update(), **options}
     return model, fit_recipe(model, images, loss, recipe, seed, **options)
@@ -73,7 +93,7 @@ def train_barlow_twins(
     **options: Any,
 ) -> tuple[Twins, History]:
     """Train Barlow Twins on pictures without labels; as `train_byol`, with the weight of `barlow_loss`."""
-    model = _build(lambda network: Twins(network, config=config), images, seed, encoder)
+    model = _build(lambda network: Twins(network, config=config), images.shape[1], seed, encoder)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         z1, z2 = model(*two_views(batch, recipe.augment, generator))
@@ -92,7 +112,7 @@ def train_vicreg(
     **options: Any,
 ) -> tuple[Twins, History]:
     """Train VICReg on pictures without labels; as `train_byol`, at the weights of the paper or without variance."""
-    model = _build(lambda network: Twins(network, config=config), images, seed, encoder)
+    model = _build(lambda network: Twins(network, config=config), images.shape[1], seed, encoder)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> Tensor:
         return vicreg_loss(*model(*two_views(batch, recipe.augment, generator)), variance=variance)
@@ -118,11 +138,10 @@ def train_dino(
     """
     config = replace(config or DINOConfig(), steps=recipe.steps)
     crops = crops or MultiCrop(recipe.augment)
-    model = _build(lambda network: DINO(network, config=config), images, seed, encoder)
+    model = _build(lambda network: DINO(network, config=config), images.shape[1], seed, encoder)
 
     def loss(model: nn.Module, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        pictures = batch if batch.is_floating_point() else batch.float() / 255
-        student, teacher = model(*crops(pictures, generator))
+        student, teacher = model(*crops(as_floats(batch), generator))
         return unwrap(model).loss(student, teacher), torch.cat(teacher)
 
     def update(model: nn.Module, logits: Tensor | list[Tensor]) -> None:
@@ -135,7 +154,7 @@ def train_dino(
 
 
 def _build(
-    make: Callable[[nn.Module], nn.Module], images: Tensor, seed: int, encoder: nn.Module | None
+    make: Callable[[nn.Module], nn.Module], channels: int, seed: int, encoder: nn.Module | None
 ) -> Any:
-    encoder = encoder if encoder is not None else make_encoder(images.shape[1], seed)
+    encoder = encoder if encoder is not None else make_encoder(channels, seed)
     return with_seed(lambda: make(encoder), seed)

@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import pytest
 import torch
+from neighbors import accuracy_by_neighbors
 from torch import nn
 
 from fmlib.augment import Augmentation
 from fmlib.data import load_emoji, load_fashion_mnist
-from fmlib.evaluate import embed, knn_accuracy
 from fmlib.nn.resnet import ResNetConfig, SmallResNet
 from fmlib.self_supervised.contrastive import ablations, emoji_views, label_efficiency
 from fmlib.self_supervised.contrastive.simclr import SimCLR
@@ -26,13 +26,7 @@ def test_it_learns_features_that_name_classes_better_than_before(train):
     known = train_set.sample(30, torch.Generator().manual_seed(0))
 
     def accuracy(encoder):
-        features = (
-            embed(encoder, known.images),
-            known.labels,
-            embed(encoder, held_out.images),
-            held_out.labels,
-        )
-        return knn_accuracy(*features, k=10)
+        return accuracy_by_neighbors(encoder, known, held_out)
 
     before = accuracy(SmallResNet(ResNetConfig(widths=(16, 32))))
     torch.manual_seed(0)

@@ -10,18 +10,10 @@ from oracle import EXACT, our_model, their_model
 
 from fmlib.nn.vit import ViTConfig, patchify
 from fmlib.pretrained import CheckpointError, convert
-from fmlib.self_supervised.masked.mae import (
-    MAE,
-    MAEConfig,
-    as_pixels,
-    load_mae,
-    mae_loss,
-    patch_targets,
-    pick,
-    restore_order,
-    split_patches,
-)
+from fmlib.self_supervised.masked.hiding import pick, restore_order, split_patches
+from fmlib.self_supervised.masked.mae import MAE, MAEConfig, load_mae
 from fmlib.self_supervised.masked.mae_checkpoint import MAE_TABLE
+from fmlib.self_supervised.masked.targets import as_pixels, mae_loss, patch_targets
 
 SIZES = {
     "image_size": 16,

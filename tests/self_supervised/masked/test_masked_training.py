@@ -10,7 +10,8 @@ from fmlib.data import load_fashion_mnist
 from fmlib.llm.family.bert import BertConfig
 from fmlib.nn.vit import ViTConfig, patchify
 from fmlib.self_supervised.masked import experiments
-from fmlib.self_supervised.masked.mae import MAE, MAEConfig, split_patches
+from fmlib.self_supervised.masked.hiding import split_patches
+from fmlib.self_supervised.masked.mae import MAE, MAEConfig
 from fmlib.self_supervised.masked.plays import ask, load_plays
 from fmlib.self_supervised.masked.training import (
     BertRecipe,

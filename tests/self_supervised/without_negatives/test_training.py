@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from neighbors import accuracy_by_neighbors
 
 from fmlib.augment import Augmentation
 from fmlib.data import load_fashion_mnist
-from fmlib.evaluate import embed, knn_accuracy
 from fmlib.nn.resnet import ResNetConfig, SmallResNet
 from fmlib.nn.vit import ViT, ViTConfig
 from fmlib.self_supervised.contrastive.training import Recipe
@@ -38,13 +38,7 @@ def test_it_learns_features_that_name_classes_better_than_before(train):
     known = train_set.sample(30, torch.Generator().manual_seed(0))
 
     def accuracy(encoder):
-        features = (
-            embed(encoder, known.images),
-            known.labels,
-            embed(encoder, held_out.images),
-            held_out.labels,
-        )
-        return knn_accuracy(*features, k=10)
+        return accuracy_by_neighbors(encoder, known, held_out)
 
     steps = 150 if train is train_byol else 60  # BYOL begins slowly
     model, _ = train(train_set.images, recipe(steps=steps, batch_size=32), encoder=network(), progress=False)

@@ -1,12 +1,11 @@
 """Few-shot tasks and how sure their average is: split_episode and mean_interval."""
 
-from numbers import Real
-
 import torch
 from scipy.stats import t
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.observe import Notes, watch
+from fmlib.exercises.numbers import several_numbers
+from fmlib.exercises.observe import watch
 from fmlib.self_supervised.adaptation.episodes import mean_interval, split_episode
 
 
@@ -156,17 +155,6 @@ def ends_of_the_interval(values, confidence=0.95):
     return mean - half, mean + half
 
 
-def watch_two_numbers(function, inputs) -> Notes:
-    """Two floats are noted as scalar tensors, so that rounding does not count."""
-    notes = watch(result=("the mean", "the half-width"))(function, inputs)
-    return {
-        name: torch.tensor(float(value), dtype=torch.float64)
-        if isinstance(value, Real) and not isinstance(value, bool)
-        else value
-        for name, value in notes.items()
-    }
-
-
 def results(generator, count, *confidence, spread=10.0):
     values = (60 + spread * torch.randn(count, generator=generator, dtype=torch.float64)).tolist()
     return {"values": values, **({"confidence": confidence[0]} if confidence else {})}
@@ -199,7 +187,7 @@ def mean_interval(values, confidence=0.95):
     raise NotImplementedError("write mean_interval")
 ''',
     reference=mean_interval,
-    observe=watch_two_numbers,
+    observe=several_numbers("the mean", "the half-width"),
     tolerance=1e-6,
     cases=(
         Case("5 values, 95 %", lambda g: results(g, 5)),

@@ -4,7 +4,7 @@ import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
 from fmlib.exercises.observe import watch
-from fmlib.self_supervised.masked.mae import mae_loss, undo_normalization
+from fmlib.self_supervised.masked.targets import mae_loss, undo_normalization
 
 
 def plain_mae_loss(painted, target, hidden):
@@ -141,6 +141,12 @@ def flat(generator):
     return inputs
 
 
+def large(generator):
+    """A hundred thousand and a little: float32 has less than two decimals left for what tells the numbers apart."""
+    inputs = normalized(generator, 2, 3, 5, dtype=torch.float64)
+    return {"painted": 1e6 * inputs["painted"], "patches": 1e5 + inputs["patches"]}
+
+
 UNDO_NORMALIZATION = Exercise(
     name="undo_normalization",
     chapter="self_supervised",
@@ -174,6 +180,7 @@ def undo_normalization(painted, patches):
         Case("patches of 2 numbers, float64", lambda g: normalized(g, 1, 5, 2, dtype=torch.float64)),
         Case("nearly flat patches", lambda g: normalized(g, 2, 4, 6, spread=2e-3, dtype=torch.float64)),
         Case("one patch of 16 numbers", lambda g: normalized(g, 1, 1, 16)),
+        Case("float64, large numbers that hardly differ", large),
     ),
     misconceptions=(
         Misconception(
@@ -236,6 +243,20 @@ def undo_normalization(painted, patches):
                 plain_undo_normalization,
                 {"(variance + 1e-6).sqrt()": "variance.sqrt()"},
                 {"(variance + 1e-6).sqrt()": "(variance.sqrt() + 1e-6)"},
+            ),
+        ),
+        Misconception(
+            "Mean and variance are computed in float32, where large numbers that hardly differ are rounded to the same "
+            "ones. Compute in the dtype that comes in.",
+            slips(
+                plain_undo_normalization,
+                {
+                    "patches.mean(dim=2, keepdim=True)": "patches.float().mean(dim=2, keepdim=True).to(patches.dtype)",
+                    "patches.var(dim=2, keepdim=True)": "patches.float().var(dim=2, keepdim=True).to(patches.dtype)",
+                },
+                {
+                    "patches.var(dim=2, keepdim=True)": "patches.float().var(dim=2, keepdim=True).to(patches.dtype)"
+                },
             ),
         ),
     ),

@@ -4,7 +4,7 @@ import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
 from fmlib.exercises.observe import watch
-from fmlib.self_supervised.masked.mae import restore_order, split_patches
+from fmlib.self_supervised.masked.hiding import restore_order, split_patches
 
 
 def plain_split_patches(noise, keep):

@@ -61,6 +61,10 @@ def rebalancing_weights(frequencies, uniform=0.5):
         Case("uniform 0: one over the share", lambda g: frequencies(g, 4, 0.0)),
         Case("a single color", lambda g: {"frequencies": torch.tensor([7.0])}),
         Case("float64", lambda g: frequencies(g, 6, 0.4, torch.float64)),
+        Case(
+            "float64, a share of 1e-60 and uniform 0",
+            lambda g: {"frequencies": torch.tensor([0.75, 0.25, 1e-60], dtype=torch.float64), "uniform": 0.0},
+        ),
     ),
     misconceptions=(
         Misconception(
@@ -103,6 +107,17 @@ def rebalancing_weights(frequencies, uniform=0.5):
             "Counts are taken as they come. Scale `frequencies` to sum to 1 before the uniform part is "
             "mixed in.",
             slips(plain_weights, {"frequencies / frequencies.sum()": "frequencies"}),
+        ),
+        Misconception(
+            "You compute in float32, in which a share of 1e-60 is 0, and one over it infinite. Compute in the dtype that "
+            "comes in.",
+            slips(
+                plain_weights,
+                {
+                    "frequencies / frequencies.sum()": "frequencies.float() / frequencies.float().sum()",
+                    "weights / (share * weights).sum()": "(weights / (share * weights).sum()).to(frequencies.dtype)",
+                },
+            ),
         ),
     ),
     hints=(

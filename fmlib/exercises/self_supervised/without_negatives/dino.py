@@ -1,11 +1,9 @@
 """DINO's center and loss: moved_center and dino_loss."""
 
 import torch
-from torch import Tensor
 
-from fmlib.exercises.compare import Fact
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.observe import Notes, changing, watch
+from fmlib.exercises.observe import watch
 from fmlib.self_supervised.without_negatives.dino import dino_loss, moved_center
 
 
@@ -127,47 +125,6 @@ def logits(generator, views, batch, prototypes, dtype=torch.float32, large=2, **
     return {**drawn, "center": 0.3 * draw()[0], **more}
 
 
-@changing("student", "teacher", "center")  # this observer hands on copies, and looks at them itself
-def watch_lists(function, inputs) -> Notes:
-    """The loss, and its gradient for every view of the student; teacher and center must not get any, nor anything change."""
-    leaves = {name: [x.detach().requires_grad_() for x in inputs[name]] for name in ("student", "teacher")}
-    leaves["center"] = [inputs["center"].detach().requires_grad_()]
-    given = {name: [x.clone() for x in tensors] for name, tensors in leaves.items()}
-    kept = {name: list(tensors) for name, tensors in given.items()}
-    loss = function(*{**inputs, **given, "center": given["center"][0]}.values())
-    if isinstance(loss, Tensor) and loss.requires_grad:
-        loss.sum().backward()
-    changed = {
-        name: len(tensors) != len(given[name])
-        or any(x is not y for x, y in zip(tensors, given[name], strict=True))
-        or any(not torch.equal(x, leaf) for x, leaf in zip(tensors, leaves[name], strict=True))
-        for name, tensors in kept.items()
-    }
-    return {
-        "the result": loss,
-        **{
-            f"whether `{name}` was changed": Fact(
-                changed[name],
-                f"you changed `{name}` in place; leave it as it is",
-                f"`{name}` is left as it is",
-            )
-            for name in changed
-        },
-        **{
-            f"the gradient that reaches `student[{j}]`": torch.zeros_like(x) if x.grad is None else x.grad
-            for j, x in enumerate(leaves["student"])
-        },
-        **{
-            f"whether a gradient reaches `{name}`": Fact(
-                any(leaf.grad is not None for leaf in leaves[name]),
-                f"a gradient reaches `{name}`; none may",
-                f"no gradient reaches `{name}`",
-            )
-            for name in ("teacher", "center")
-        },
-    }
-
-
 DINO_LOSS = Exercise(
     name="dino_loss",
     chapter="self_supervised",
@@ -195,7 +152,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
     raise NotImplementedError("write dino_loss")
 ''',
     reference=dino_loss,
-    observe=watch_lists,
+    observe=watch(gradient=("student",), no_gradient=("teacher", "center")),
     cases=(
         Case(
             "2 large views, temperatures 0.5 and 0.25",
