@@ -20,6 +20,7 @@ from fmlib.results import ledger
 from fmlib.viz import HTML
 
 WHERE = {
+    "self_supervised": "fmlib.self_supervised.comparison.experiments",
     "contrastive": "fmlib.self_supervised.contrastive.experiments",
     "pretraining": "fmlib.llm.pretraining.experiments",
     "family": "fmlib.llm.family.ladder",
