@@ -6,8 +6,10 @@ a second network looks at besides, a target or a teacher, is not counted; `cost`
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from fmlib import scale
@@ -107,10 +109,18 @@ def _jigsaw(budget: Budget, seed: int, **options: Any) -> Trained:
 
 def _colorization(budget: Budget, seed: int, **options: Any) -> Trained:
     """Clothes of Fashion-MNIST have no colors: this method alone learns from emoji, of 32 pixels."""
-    paintings = Paintings.of(load_emoji("train").rgb())
     recipe = Recipe(budget.steps, budget.pictures)
-    model, history = train_colorizer(paintings, palette_of(paintings), recipe, seed=seed, **options)
+    model, history = train_colorizer(*_paintings(scale.name()), recipe, seed=seed, **options)
     return model.encoder, history
+
+
+@lru_cache(maxsize=1)
+def _paintings(at: str) -> tuple[Paintings, Tensor]:
+    """Emoji to be colored and the colors to choose from; kept, since to find the colors takes longer than some steps."""
+    drawings = load_emoji("train")
+    few = drawings.subset(torch.arange(128)) if at == "smoke" else drawings
+    paintings = Paintings.of(few.rgb())
+    return paintings, palette_of(paintings)
 
 
 def _mae(budget: Budget, seed: int, **options: Any) -> Trained:

@@ -34,24 +34,24 @@ def step_cost(method: str, budget: Budget, steps: int = 4, seed: int = 0) -> Ste
     Args:
         method: one of `METHODS`.
         budget: the pictures of a step; its number of steps is not used.
-        steps: that are timed; two more go before, one of which is weighed.
+        steps: that are timed; one more goes before, and is weighed.
         seed: of weights, batches and views.
 
     Raises:
         ValueError: an unknown method, or steps that are no positive whole number.
     """
     check_whole("steps", steps)
-    weighed = Scale()
-    with weighed:
-        encoder, _ = train(method, Budget(1, budget.pictures), seed, progress=False)
-    stamps: list[float] = []
+    weighed, stamps = Scale(), []
 
     def stamp(model: nn.Module) -> dict[str, float]:
+        if not stamps:
+            weighed.close()
+            weighed.weights = sum(p.numel() * p.element_size() for p in model.parameters())
         stamps.append(time.perf_counter())
-        weighed.weights = sum(p.numel() * p.element_size() for p in model.parameters())
         return {"steps": float(len(stamps))}
 
-    train(method, Budget(steps + 1, budget.pictures), seed, progress=False, measure=stamp, measure_every=1)
+    with weighed:
+        train(method, Budget(steps + 1, budget.pictures), seed, progress=False, measure=stamp, measure_every=1)
     times = torch.tensor(stamps, dtype=torch.float64).diff()
     return StepCost(times.median().item(), weighed.kept / 1e6, weighed.weights / 1e6)
 
@@ -73,11 +73,18 @@ class Scale:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._hooks.__exit__(*error)
+        self.close()
+
+    def close(self) -> None:
+        """Stop weighing, before the end of `with` as well."""
+        if self._hooks is not None:
+            self._hooks.__exit__()
+        self._hooks = None
 
     def _keep(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if not isinstance(tensor, nn.Parameter) and storage.data_ptr() not in self._blocks:
+        whole = tensor if tensor._base is None else tensor._base  # a layer keeps a transposed view of its weights, too
+        if not isinstance(whole, nn.Parameter) and storage.data_ptr() not in self._blocks:
             self._blocks.add(storage.data_ptr())
             self.kept += storage.nbytes()
         return tensor
