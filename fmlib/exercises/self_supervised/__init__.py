@@ -1,8 +1,8 @@
 """Exercises of the self-supervised chapter, in the order of its lessons."""
 
-from fmlib.exercises.self_supervised import contrastive, masked, pretext, without_negatives
+from fmlib.exercises.self_supervised import comparison, contrastive, masked, pretext, without_negatives
 
-LESSONS = (pretext, contrastive, without_negatives, masked)
+LESSONS = (pretext, contrastive, without_negatives, masked, comparison)
 
 EXERCISES = tuple(item for lesson in LESSONS for item in lesson.EXERCISES)
 PREDICTIONS = tuple(item for lesson in LESSONS for item in lesson.PREDICTIONS)

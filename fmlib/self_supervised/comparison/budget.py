@@ -1,7 +1,7 @@
 """One budget for every method: the same steps, and at each step as many pictures through the network that learns.
 
-A view counts as a picture, a tile as its share of one, and a picture of which an autoencoder sees a quarter as a whole one. What
-a second network looks at besides, a target or a teacher, is not counted; `cost` shows it.
+A view counts as a picture, a tile as its share of one, and a picture of which an autoencoder sees a quarter as a whole
+one. What a second network looks at besides, a target or a teacher, is not counted; `cost` shows it.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,9 @@ class Budget:
         check_whole("steps", self.steps)
         check_whole("pictures", self.pictures)
         if self.pictures % 4:
-            raise ValueError(f"pictures is {self.pictures}: expected a multiple of 4, since rotation turns each four ways")
+            raise ValueError(
+                f"pictures is {self.pictures}: expected a multiple of 4, since rotation turns each four ways"
+            )
 
     @classmethod
     def main(cls) -> "Budget":

@@ -51,7 +51,9 @@ def step_cost(method: str, budget: Budget, steps: int = 4, seed: int = 0) -> Ste
         return {"steps": float(len(stamps))}
 
     with weighed:
-        train(method, Budget(steps + 1, budget.pictures), seed, progress=False, measure=stamp, measure_every=1)
+        train(
+            method, Budget(steps + 1, budget.pictures), seed, progress=False, measure=stamp, measure_every=1
+        )
     times = torch.tensor(stamps, dtype=torch.float64).diff()
     return StepCost(times.median().item(), weighed.kept / 1e6, weighed.weights / 1e6)
 
@@ -83,7 +85,9 @@ class Scale:
 
     def _keep(self, tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        whole = tensor if tensor._base is None else tensor._base  # a layer keeps a transposed view of its weights, too
+        whole = (
+            tensor if tensor._base is None else tensor._base
+        )  # a layer keeps a transposed view of its weights, too
         if not isinstance(whole, nn.Parameter) and storage.data_ptr() not in self._blocks:
             self._blocks.add(storage.data_ptr())
             self.kept += storage.nbytes()

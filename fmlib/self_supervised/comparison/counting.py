@@ -63,7 +63,11 @@ def seen_by_learner(method: str, budget: Budget, seed: int = 0) -> Seen:
     batches: list[Tensor] = []
 
     def look(module: nn.Module, inputs: tuple) -> None:
-        learns = torch.is_grad_enabled() and isinstance(module, (nn.Conv2d, nn.Linear)) and module.weight.requires_grad
+        learns = (
+            torch.is_grad_enabled()
+            and isinstance(module, (nn.Conv2d, nn.Linear))
+            and module.weight.requires_grad
+        )
         if learns and (not first or module is first[0]):
             first[:] = [module]
             batches.append(inputs[0])

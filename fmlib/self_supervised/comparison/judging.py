@@ -56,7 +56,9 @@ def sign_flip_p(differences: Numbers) -> float:
     """
     sizes = [abs(d) for d in _numbers("differences", differences)]
     if len(sizes) > MOST:
-        raise ValueError(f"there are {len(sizes)} differences: expected at most {MOST}, since all signs are tried")
+        raise ValueError(
+            f"there are {len(sizes)} differences: expected at most {MOST}, since all signs are tried"
+        )
     seen = abs(math.fsum(differences)) - ROUNDING * math.fsum(sizes)
     sums = [abs(sum(map(float.__mul__, signs, sizes))) for signs in product((1.0, -1.0), repeat=len(sizes))]
     return sum(total >= seen for total in sums) / len(sums)
@@ -109,7 +111,9 @@ def rank_correlation(one: Numbers, other: Numbers) -> float:
     both = _pairs("one", one, "other", other, least=2)
     for name, scores in zip(("one", "other"), both, strict=True):
         if len(set(scores)) == 1:
-            raise ValueError(f"{name} has {len(scores)} scores of {scores[0]:g}: expected some that differ, to have an order")
+            raise ValueError(
+                f"{name} has {len(scores)} scores of {scores[0]:g}: expected some that differ, to have an order"
+            )
     middle = (len(both[0]) + 1) / 2
     x, y = ([rank - middle for rank in mean_ranks(scores)] for scores in both)
     across = math.fsum(a * b for a, b in zip(x, y, strict=True))
@@ -151,7 +155,9 @@ def score_of_chosen(validation: Sequence[Numbers], test: Sequence[Numbers]) -> t
         ValueError: no settings, other numbers of settings or runs in both, or scores that are no finite numbers.
     """
     if len(validation) != len(test) or not len(validation):
-        raise ValueError(f"validation has {len(validation)} settings and test {len(test)}: expected as many, and at least one")
+        raise ValueError(
+            f"validation has {len(validation)} settings and test {len(test)}: expected as many, and at least one"
+        )
     pairs = [
         _pairs(f"validation[{i}]", seen, f"test[{i}]", asked, least=1)
         for i, (seen, asked) in enumerate(zip(validation, test, strict=True))
@@ -170,9 +176,13 @@ def _numbers(name: str, given: Numbers) -> list[float]:
     return [float(number) for number in given]
 
 
-def _pairs(first: str, one: Numbers, second: str, other: Numbers, least: int) -> tuple[list[float], list[float]]:
+def _pairs(
+    first: str, one: Numbers, second: str, other: Numbers, least: int
+) -> tuple[list[float], list[float]]:
     if len(one) != len(other):
-        raise ValueError(f"{first} has {len(one)} numbers and {second} has {len(other)}: expected one pair for each")
+        raise ValueError(
+            f"{first} has {len(one)} numbers and {second} has {len(other)}: expected one pair for each"
+        )
     if len(one) < least:
         raise ValueError(f"{first} has {len(one)} numbers: expected at least {least}")
     return _numbers(first, one), _numbers(second, other)

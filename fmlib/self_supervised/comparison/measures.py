@@ -23,8 +23,9 @@ def measure(encoder: nn.Module, seed: int = 0) -> dict[str, float]:
 
     Returns:
         In per cent: "probe_100" and "probe_1000", test pictures of Fashion-MNIST that a linear probe on frozen features
-        gets right with so many labels (at scale smoke 100 only); and "retrieval", gray emoji of one artist
-        whose counterpart by another artist is the nearest one. No method has learned from these emoji, nor from the first artist.
+        gets right with so many labels (at scale smoke 100 only); and "retrieval", gray emoji of one artist whose
+        counterpart by another artist is the nearest one. No method has learned from these emoji, nor from the first
+        artist.
     """
     found = probes(encoder, seed, scale.pick(smoke=(100,), cpu=(100, 1000), gpu=(100, 1000)))
     queries, gallery, targets = gray_emoji()
@@ -33,9 +34,9 @@ def measure(encoder: nn.Module, seed: int = 0) -> dict[str, float]:
 
 
 @lru_cache(maxsize=1)
-def gray_emoji() -> (
-    tuple[Float[Tensor, "queries 1 28 28"], Float[Tensor, "gallery 1 28 28"], Int64[Tensor, "queries"]]
-):
+def gray_emoji() -> tuple[
+    Float[Tensor, "queries 1 28 28"], Float[Tensor, "gallery 1 28 28"], Int64[Tensor, "queries"]
+]:
     """Held-out emoji by the held-out artist, the same ones by another artist, and the place of each in the gallery.
 
     In gray, of the size of the clothes.

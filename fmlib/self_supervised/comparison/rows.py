@@ -21,7 +21,11 @@ TITLES: Mapping[str, str] = {
     "mae": "MAE",
 }
 BASELINES: Mapping[str, str] = {"pixels": "raw pixels", "random": "random weights"}
-MEASURES: Mapping[str, str] = {"probe_100": "100 labels", "probe_1000": "1,000 labels", "retrieval": "retrieval"}
+MEASURES: Mapping[str, str] = {
+    "probe_100": "100 labels",
+    "probe_1000": "1,000 labels",
+    "retrieval": "retrieval",
+}
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,16 @@ def stored_runs(name: str, baselines: bool = False) -> dict[str, list[float]]:
         raise ValueError(f"name is {name!r}: expected one of {', '.join(MEASURES)}")
     known = ledger.results(COMPARISON.prefix + "/")
     rows = TITLES | BASELINES if baselines else TITLES
-    return {row: known[full]["runs"] for row in rows if (full := f"{COMPARISON.prefix}/{row}_{name}") in known}
+    return {
+        row: known[full]["runs"] for row in rows if (full := f"{COMPARISON.prefix}/{row}_{name}") in known
+    }
 
 
 def stored_levels(name: str) -> dict[str, float]:
     """The lines beside a measure: means of the baselines, and with 100 labels of the supervised network, as far as known."""
-    runs = {BASELINES[row]: runs for row, runs in stored_runs(name, baselines=True).items() if row in BASELINES}
+    runs = {
+        BASELINES[row]: runs for row, runs in stored_runs(name, baselines=True).items() if row in BASELINES
+    }
     supervised = ledger.results(f"{COMPARISON.prefix}/supervised_100")
     if name == "probe_100" and supervised:
         runs["supervised"] = next(iter(supervised.values()))["runs"]
@@ -115,7 +123,9 @@ def compute_row(row: str, seed: int = 0, steps: int | None = None, progress: boo
         raise ValueError(f"row is {row!r}: expected one of {', '.join(COMPARISON.rows)}")
     if row not in METHODS:
         if steps is not None:
-            raise ValueError(f"steps is {steps!r}: expected None, since {row} is not trained by the budget's steps")
+            raise ValueError(
+                f"steps is {steps!r}: expected None, since {row} is not trained by the budget's steps"
+            )
         return COMPARISON.rows[row](seed)
     budget = Budget.main() if steps is None else replace(Budget.main(), steps=steps)
     encoder, _ = train(row, budget, seed, progress=progress)

@@ -100,7 +100,9 @@ def best_of_equals(tries: int, deviation: float, repeats: int = 10_000, seed: in
     return deviation * drawn.amax(dim=1).mean().item()
 
 
-def longer_runs(method: str, steps: Sequence[int], seed: int = 0, progress: bool = True) -> Mapping[int, list[float]]:
+def longer_runs(
+    method: str, steps: Sequence[int], seed: int = 0, progress: bool = True
+) -> Mapping[int, list[float]]:
     """One method with several budgets: a run for each, whose schedule is its own.
 
     Args:
