@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fmlib import scale
-from fmlib.checks import check_whole
+from fmlib.checks import check_number, check_whole
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import embed, linear_probe
 from fmlib.self_supervised.comparison.budget import Budget, train
@@ -96,6 +96,7 @@ def best_of_equals(tries: int, deviation: float, repeats: int = 10_000, seed: in
     """
     check_whole("tries", tries)
     check_whole("repeats", repeats)
+    check_number("deviation", deviation, least=0)
     drawn = torch.randn(repeats, tries, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     return deviation * drawn.amax(dim=1).mean().item()
 

@@ -23,16 +23,16 @@ def plain_pictures_seen(network, step):
 
 
 class Step:
-    """Passes through networks, some of them without a gradient; knows how often it was taken."""
+    """Passes through networks, some of them without a gradient; knows how often it was taken and what came out."""
 
     def __init__(self, *passes):
-        self.passes, self.taken = passes, 0
+        self.passes, self.taken, self.given = passes, 0, []
 
     def __call__(self):
         self.taken += 1
         for network, batch, learning in self.passes:
             with torch.set_grad_enabled(learning):
-                network(batch)
+                self.given.append(network(batch).detach())
 
 
 def network(generator, kind="linear"):
@@ -64,6 +64,7 @@ def watch_count(function, inputs):
     return {
         "the result": found,
         "how often `step` was called": step.taken,
+        "what the networks gave, added up": torch.stack([out.double().sum() for out in step.given]).sum(),
         "whether the network is left as it was": Fact(
             hooks > 0 or "forward" in vars(net),
             "what you hung on the network still hangs there, and is called in every later step; remove it",

@@ -50,6 +50,7 @@ def pareto_front(costs, scores):
         Case("two of equal score", lambda g: _points((1, 60), (3, 70), (2, 70))),
         Case("two that are equal in both", lambda g: _points((2, 70), (2, 70), (1, 60))),
         Case("two equal ones that a third beats", lambda g: _points((3, 65), (3, 65), (2, 70))),
+        Case("costs of 0.3 to 33", lambda g: _points((33, 71), (0.3, 60), (12.5, 72), (5, 66), (8.25, 64))),
         Case("a single method", lambda g: _points((4, 50))),
         Case("negative scores and a cost of 0", lambda g: _points((0, -9), (1, -5), (2, -7))),
     ),
