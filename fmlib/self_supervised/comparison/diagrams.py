@@ -32,8 +32,8 @@ def comparison() -> Diagram:
     d.arrow(retrieval, found, y=362)
     d.arrow(found, write, x=320)
     d.note(
-        "gray_emoji are [queries, 1, 28, 28].\nRuns of one seed form a pair.",
+        "gray_emoji are [queries, 1, 28, 28].\nencoder is a network; Budget, method, seed\nand found are plain values.\nRuns of one seed form a pair.",
         5,
-        470,
+        484,
     )
     return d

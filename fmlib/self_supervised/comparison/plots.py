@@ -63,9 +63,9 @@ def plot_cost(
             color=COLORS[1] if on else "white", edgecolor=COLORS[1] if on else COLORS[0],
             label="on the front" if on else "behind it", zorder=2,
         )  # fmt: skip
-    _name_points(axes, points)
     axes.set(title=title, xlabel=x, ylabel=y)
-    axes.margins(x=0.22, y=0.12)
+    axes.margins(x=0.06, y=0.1)
+    _name_points(axes, points)
     axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=2)
     names = [name for name, on in zip(points, front, strict=True) if on]
     each = "; ".join(f"{name} {cost:.1f} and {score:.1f}" for name, (cost, score) in points.items())
@@ -112,9 +112,9 @@ def plot_agreement(
     for axes, (x, one, y, other), title in zip(grid, pairs, said, strict=True):
         points = {name: (one[name], other[name]) for name in one if name in other}
         axes.scatter([p[0] for p in points.values()], [p[1] for p in points.values()], color=COLORS[0])
-        _name_points(axes, points)
-        axes.margins(x=0.22, y=0.14)
+        axes.margins(x=0.06, y=0.1)
         axes.set(title=title, xlabel=x, ylabel=y)
+        _name_points(axes, points)
         told.append(
             f"{title}: "
             + (", ".join(f"{n} {a:.1f} and {b:.1f}" for n, (a, b) in points.items()) or "none yet")
@@ -150,10 +150,17 @@ def plot_budgets(live: Mapping[int, Sequence[float]], levels: Mapping[str, float
 
 
 def _name_points(axes: Any, points: Mapping[str, tuple[float, float]]) -> None:
-    """Write names beside points, left or right in turn from below, so that neighbors collide less."""
-    for i, name in enumerate(sorted(points, key=lambda name: points[name][1])):
-        right = i % 2 == 0
+    """Write names in a column on the right, in the order of the heights, each joined to its point by a line."""
+    order = sorted(points, key=lambda name: points[name][1])
+    low, high = axes.get_ylim()
+    step = 1 / max(12, len(order))  # of the height, between two names
+    places = [(points[name][1] - low) / (high - low) for name in order]
+    for i in range(1, len(places)):
+        places[i] = max(places[i], places[i - 1] + step)
+    for i in reversed(range(len(places))):
+        places[i] = min(places[i], 0.96 - (len(places) - 1 - i) * step)
+    for name, place in zip(order, places, strict=True):
         axes.annotate(
-            name, points[name], xytext=(6 if right else -6, 0), textcoords="offset points", fontsize=9,
-            ha="left" if right else "right", va="center",
+            name, points[name], xytext=(1.03, place), textcoords="axes fraction", fontsize=9, va="center",
+            arrowprops={"arrowstyle": "-", "color": "#868e96", "lw": 0.6, "shrinkA": 1, "shrinkB": 4},
         )  # fmt: skip
