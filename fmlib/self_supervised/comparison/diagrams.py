@@ -31,9 +31,11 @@ def comparison() -> Diagram:
     d.arrow(probes, found, x=320)
     d.arrow(retrieval, found, y=362)
     d.arrow(found, write, x=320)
-    d.note(
-        "gray_emoji are [queries, 1, 28, 28].\nencoder is a network; Budget, method, seed\nand found are plain values.\nRuns of one seed form a pair.",
-        5,
-        484,
-    )
+    told = [
+        "gray_emoji are [queries, 1, 28, 28].",
+        "encoder is a network; Budget, method, seed",
+        "and found are plain values.",
+        "Runs of one seed form a pair.",
+    ]
+    d.note("\n".join(told), 5, 484)
     return d
