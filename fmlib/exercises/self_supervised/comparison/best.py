@@ -48,6 +48,10 @@ take their best score: return the mean of that over *all* ways to pick so many, 
 different runs. `runs` is left as it is.
 """,
     starter='''
+import math
+from itertools import combinations
+
+
 def expected_best(runs, count):
     """The best of so many runs, on average: a float."""
     raise NotImplementedError("write expected_best")
