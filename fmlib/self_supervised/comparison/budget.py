@@ -85,13 +85,13 @@ def train(method: str, budget: Budget, seed: int = 0, **options: Any) -> Trained
     return METHODS[method](budget, seed, **options)
 
 
-def _views(train: Callable[..., tuple[Any, History]], keep: str = "encoder") -> Callable[..., Trained]:
-    """A method that compares two views of each picture."""
+def _views(train: Callable[..., tuple[Any, History]], learner_sees: int = 2) -> Callable[..., Trained]:
+    """A method that compares two views of each picture; the network that learns sees one of them or both."""
 
     def run(budget: Budget, seed: int, **options: Any) -> Trained:
-        recipe = contrastive.Recipe(steps=budget.steps, batch_size=budget.pictures // 2)
+        recipe = contrastive.Recipe(steps=budget.steps, batch_size=budget.pictures // learner_sees)
         model, history = train(_clothes(), recipe, seed, **options)
-        return getattr(model, keep), history
+        return model.encoder, history
 
     return run
 
@@ -141,10 +141,10 @@ METHODS: Mapping[str, Callable[..., Trained]] = {
     "jigsaw": _jigsaw,
     "colorization": _colorization,
     "simclr": _views(contrastive.train_simclr),
-    "moco": _views(contrastive.train_moco),
+    "moco": _views(contrastive.train_moco, learner_sees=1),  # the other view is a key
     "byol": _views(without_negatives.train_byol),
     "barlow": _views(without_negatives.train_barlow_twins),
     "vicreg": _views(without_negatives.train_vicreg),
-    "dino": _views(train_dino_on_two_views, keep="teacher_encoder"),
+    "dino": _views(train_dino_on_two_views),
     "mae": _mae,
 }
