@@ -78,17 +78,6 @@ from fmlib.nn.vit import patchify, unpatchify
 from fmlib.self_supervised.contrastive.information import information_bound
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
-from fmlib.self_supervised.without_negatives.attention import share_on_objects
-from fmlib.self_supervised.without_negatives.byol import prediction_loss
-from fmlib.self_supervised.without_negatives.dino import moved_center
-from fmlib.self_supervised.without_negatives.redundancy import (
-    barlow_loss,
-    covariance_term,
-    cross_correlation,
-    variance_term,
-    vicreg_loss,
-)
-from fmlib.self_supervised.without_negatives.watch import effective_rank, spread
 from fmlib.self_supervised.contrastive.taken_apart import alignment, nt_xent_between_classes, uniformity
 from fmlib.self_supervised.masked.bert import pretraining_loss, pseudo_surprise
 from fmlib.self_supervised.masked.mae import (
@@ -122,6 +111,17 @@ from fmlib.self_supervised.pretext.shortcuts import (
     order_by_edges,
     other_brightness,
 )
+from fmlib.self_supervised.without_negatives.attention import share_on_objects
+from fmlib.self_supervised.without_negatives.byol import prediction_loss
+from fmlib.self_supervised.without_negatives.dino import moved_center
+from fmlib.self_supervised.without_negatives.redundancy import (
+    barlow_loss,
+    covariance_term,
+    cross_correlation,
+    variance_term,
+    vicreg_loss,
+)
+from fmlib.self_supervised.without_negatives.watch import effective_rank, spread
 
 
 def noise(*shape):
