@@ -75,6 +75,9 @@ from fmlib.llm.pretraining.training import surprise_of_text
 from fmlib.nn.attention import attention, attention_map, merge_heads, split_heads
 from fmlib.nn.transformer import gelu_tanh, quick_gelu
 from fmlib.nn.vit import patchify, unpatchify
+from fmlib.self_supervised.adaptation.episodes import episode_accuracy, sample_episode, split_episode
+from fmlib.self_supervised.adaptation.probe import logistic_regression, standardize
+from fmlib.self_supervised.adaptation.prototypes import class_means, nearest_mean
 from fmlib.self_supervised.contrastive.information import information_bound
 from fmlib.self_supervised.contrastive.moco import enqueue, info_nce
 from fmlib.self_supervised.contrastive.simclr import nt_xent
@@ -369,6 +372,39 @@ CALLS = [
         {"text": draw(60), "length": 6, "vocabulary": Vocabulary(8), "count": 3, "generator": source()},
         (),
     ),
+    (nearest_mean, LABELED, ("train_features", "features")),
+    (class_means, {"features": noise(4, 3), "labels": torch.tensor([0, 1, 1, 2])}, ("features",)),
+    (standardize, {"known": noise(4, 3), "features": noise(5, 3)}, ("known", "features")),
+    (
+        logistic_regression,
+        {"features": noise(4, 3), "labels": torch.tensor([0, 1, 1, 2]), "strength": 0.1, "steps": 2},
+        ("features",),
+    ),
+    (
+        split_episode,
+        {
+            "order": torch.tensor([2, 0, 1, 3]),
+            "labels": torch.tensor([0, 1, 0, 1]),
+            "classes": torch.tensor([1, 0]),
+            "shots": 1,
+            "queries": 1,
+        },
+        (),
+    ),
+    (
+        sample_episode,
+        {"labels": torch.tensor([0, 1, 0, 1]), "ways": 2, "shots": 1, "queries": 1, "generator": source()},
+        (),
+    ),
+    (
+        episode_accuracy,
+        {
+            "features": noise(4, 3),
+            "support": torch.tensor([[0], [1]]),
+            "query": torch.tensor([[2], [3]]),
+        },
+        (),
+    ),
 ]
 ELSEWHERE = {  # public functions with tensors that are no pure functions for a reader, or are tested beside what they serve
     "fmlib.augment.draw": {"check_pictures", "uniform"},
@@ -386,6 +422,9 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.llm.pretraining.training": {"inputs_and_targets", "train_gpt"},
     "fmlib.llm.tokens.measure": {"unigram_nats", "bigram_nats", "check_token_array", "likeness_to_unused"},
     "fmlib.pretrained": {"same", "transposed", "convert", "load_tensors", "build_model", "load_published"},
+    "fmlib.self_supervised.adaptation.experiments": {"flattery"},
+    "fmlib.self_supervised.adaptation.probe": {"center_and_scale", "choose_strength"},
+    "fmlib.self_supervised.adaptation.watching": {"ranks"},
     "fmlib.self_supervised.contrastive.moco": {"check_queue"},
     "fmlib.self_supervised.contrastive.simclr": {"check_pairs", "unit_rows"},
     "fmlib.self_supervised.contrastive.information": {"best_scores"},
@@ -422,6 +461,7 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
 }
 ELSEWHERE |= {
     "fmlib.self_supervised.methods": {"train_encoder"},
+    "fmlib.self_supervised.runs": {"fit_recipe"},
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
     "fmlib.self_supervised.pretext.experiments": {
         *("edges_accuracy", "color_by_gray", "gray_levels", "is_colored", "paint", "painting_measures"),

@@ -479,6 +479,7 @@ def spoil(value):
 
 CHANGES = [
     ("momentum_update", "key_encoder"),
+    ("follow", "model"),
     ("next_logits", "cache"),
 ]  # have to change, or are looked at otherwise
 CHANGEABLE = [

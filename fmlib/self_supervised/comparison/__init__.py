@@ -11,7 +11,6 @@ from fmlib.self_supervised.comparison.judging import (
     expected_best,
     paired_difference,
     pareto_front,
-    rank_correlation,
     score_of_chosen,
     sign_flip_p,
 )
@@ -28,7 +27,6 @@ __all__ = [
     "paired_difference",
     "pareto_front",
     "pictures_seen",
-    "rank_correlation",
     "score_of_chosen",
     "seen_by_learner",
     "sign_flip_p",

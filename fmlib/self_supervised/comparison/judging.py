@@ -83,43 +83,6 @@ def expected_best(runs: Numbers, count: int) -> float:
     return best / math.comb(len(ordered), count)
 
 
-def mean_ranks(scores: Numbers) -> list[float]:
-    """The rank of each score, 1 for the lowest; those that are equal share the mean of their ranks.
-
-    Raises:
-        ValueError: no scores, or some that are no finite numbers.
-    """
-    scores = _numbers("scores", scores)
-    return [sum(s < score for s in scores) + (1 + sum(s == score for s in scores)) / 2 for score in scores]
-
-
-def rank_correlation(one: Numbers, other: Numbers) -> float:
-    """Whether two measures put methods in the same order: 1 for the same, -1 for the opposite one.
-
-    Args:
-        one, other: a score for each method, by two measures.
-
-    Returns:
-        The correlation of the ranks, where methods with equal scores share the mean of their ranks.
-
-    Raises:
-        ValueError: different numbers of methods, fewer than two, scores that are no finite numbers, or scores of a measure
-            that are all equal.
-
-    Source: Spearman 1904, "The Proof and Measurement of Association between Two Things".
-    """
-    both = _pairs("one", one, "other", other, least=2)
-    for name, scores in zip(("one", "other"), both, strict=True):
-        if len(set(scores)) == 1:
-            raise ValueError(
-                f"{name} has {len(scores)} scores of {scores[0]:g}: expected some that differ, to have an order"
-            )
-    middle = (len(both[0]) + 1) / 2
-    x, y = ([rank - middle for rank in mean_ranks(scores)] for scores in both)
-    across = math.fsum(a * b for a, b in zip(x, y, strict=True))
-    return across / math.sqrt(math.fsum(a * a for a in x) * math.fsum(b * b for b in y))
-
-
 def pareto_front(costs: Numbers, scores: Numbers) -> list[bool]:
     """Which methods have no other that is as cheap and as good, and cheaper or better.
 

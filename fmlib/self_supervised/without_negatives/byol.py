@@ -11,7 +11,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fmlib.checks import check_number, check_sizes, check_whole
-from fmlib.self_supervised.contrastive.simclr import ProjectionHead, check_pairs, find_feature_dim, unit_rows
+from fmlib.self_supervised.contrastive.simclr import ProjectionHead, check_pairs, unit_rows
+from fmlib.self_supervised.encoder import find_feature_dim
 from fmlib.training.ema import frozen_copy, momentum_update
 
 __all__ = ["BYOL", "BYOLConfig", "momentum_at", "momentum_update", "prediction_loss"]

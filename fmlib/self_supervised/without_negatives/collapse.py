@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,16 +12,15 @@ from torch import Tensor, nn
 from fmlib import scale
 from fmlib.data import load_fashion_mnist
 from fmlib.evaluate import evaluating
-from fmlib.self_supervised.contrastive.ablations import validation_draws
-from fmlib.self_supervised.contrastive.training import Recipe, make_encoder, two_views
+from fmlib.self_supervised.contrastive.training import Recipe, two_views
+from fmlib.self_supervised.encoder import make_encoder
+from fmlib.self_supervised.probing import validation_draws
+from fmlib.self_supervised.runs import fit_recipe, with_seed
 from fmlib.self_supervised.without_negatives.byol import BYOL, BYOLConfig, prediction_loss
 from fmlib.self_supervised.without_negatives.dino import DINO, DINOConfig
 from fmlib.self_supervised.without_negatives.multi_crop import MultiCrop
-from fmlib.self_supervised.without_negatives.training import train_dino
+from fmlib.self_supervised.without_negatives.training import short_momentum, train_dino
 from fmlib.self_supervised.without_negatives.watch import effective_rank, entropy_and_divergence, spread
-from fmlib.training.batches import ShuffledBatches
-from fmlib.training.fit import fit
-from fmlib.training.optimizers import by_name
 
 
 def whole(model: BYOL, view1: Tensor, view2: Tensor) -> Tensor:
@@ -102,9 +101,9 @@ def byol_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     images = load_fashion_mnist("train").images
     held_out = load_fashion_mnist("validation").images[:500].float() / 255
     encoder = make_encoder(images.shape[1], seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = BYOL(encoder, config=BYOLConfig(steps=recipe.steps))
+    model = with_seed(
+        lambda: BYOL(encoder, config=BYOLConfig(steps=recipe.steps, momentum=short_momentum())), seed
+    )
 
     def watch(model: BYOL) -> dict[str, float]:
         # As in training, batch norm takes the batch's own statistics; in a copy, so that the run is not changed by watching.
@@ -114,14 +113,12 @@ def byol_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
         return {"spread": spread(z).item(), "directions": effective_rank(z).item()}
 
     measured = {name: {0: number} for name, number in watch(model).items()}
-    history = fit(
+    history = fit_recipe(
         model,
-        ShuffledBatches(images, batch_size=recipe.batch_size, seed=seed),
+        images,
         lambda model, batch, generator: BYOL_ROWS[row](model, *two_views(batch, recipe.augment, generator)),
-        steps=recipe.steps,
-        rate=recipe.rate,
-        optimizer=by_name(recipe.optimizer)(model, recipe.rate),
-        seed=seed,
+        recipe,
+        seed,
         after_step=lambda model, extra: model.update(),
         measure=watch,
         measure_every=max(1, recipe.steps // 20),
@@ -142,9 +139,20 @@ def dino_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
     """
     if row not in DINO_ROWS:
         raise ValueError(f"there is no row {row!r}: expected one of {', '.join(DINO_ROWS)}")
-    crops = MultiCrop(recipe.augment, small=0)
+    config = replace(DINO_ROWS[row], momentum=short_momentum())
+    return watched_dino(config, recipe, seed, crops=MultiCrop(recipe.augment, small=0), **options)
+
+
+def watched_dino(config: DINOConfig, recipe: Recipe, seed: int = 0, **options: Any) -> Watched:
+    """Train DINO and watch the entropy of its teacher's answers and the student's divergence from them.
+
+    Args:
+        config: sizes, momenta and temperatures.
+        recipe, seed: as of `byol_run`.
+        **options: passed to `train_dino`, e.g. `encoder` and `crops`.
+    """
     held_out = load_fashion_mnist("validation").images[:500].float() / 255
-    large, _ = crops(held_out, torch.Generator().manual_seed(0))
+    large, _ = MultiCrop(recipe.augment, small=0)(held_out, torch.Generator().manual_seed(0))
 
     def watch(model: DINO) -> dict[str, float]:
         device, config = model.center.device, model.config
@@ -159,8 +167,7 @@ def dino_run(row: str, recipe: Recipe, seed: int = 0, **options: Any) -> Watched
         load_fashion_mnist("train").images,
         recipe,
         seed,
-        config=DINO_ROWS[row],
-        crops=crops,
+        config=config,
         measure=watch,
         measure_every=max(1, recipe.steps // 20),
         **options,

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fmlib.checks import FLOAT, check_number, check_sizes, check_tensors
-from fmlib.self_supervised.contrastive.simclr import find_feature_dim
+from fmlib.self_supervised.encoder import find_feature_dim
 from fmlib.self_supervised.without_negatives.byol import momentum_at
 from fmlib.training.distributed import gather_rows
 from fmlib.training.ema import frozen_copy, momentum_update
@@ -32,7 +32,7 @@ def dino_loss(
     Args:
         student: logits of every view, the large ones first, in the teacher's order.
         teacher: logits of the large views; they take no gradient.
-        center: subtracted from the teacher's logits, so that no prototype always wins.
+        center: subtracted from the teacher's logits, so that no prototype always wins; it takes no gradient either.
         student_temperature, teacher_temperature: > 0; the teacher's is lower, so that it is surer (sharpening).
 
     Returns:
@@ -48,7 +48,7 @@ def dino_loss(
     check_number("student_temperature", student_temperature, above=0)
     check_number("teacher_temperature", teacher_temperature, above=0)
     wide = torch.promote_types(center.dtype, torch.float32)
-    targets = [((t.detach() - center).to(wide) / teacher_temperature).softmax(dim=1) for t in teacher]
+    targets = [((t - center).detach().to(wide) / teacher_temperature).softmax(dim=1) for t in teacher]
     answers = [(s.to(wide) / student_temperature).log_softmax(dim=1) for s in student]
     terms = [
         -(target * answer).sum(dim=1).mean()

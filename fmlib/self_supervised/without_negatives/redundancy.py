@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from fmlib.checks import FLOAT, check_number, check_sizes, check_tensors
-from fmlib.self_supervised.contrastive.simclr import ProjectionHead, check_pairs, find_feature_dim
+from fmlib.self_supervised.contrastive.simclr import ProjectionHead, check_pairs
+from fmlib.self_supervised.encoder import find_feature_dim
 from fmlib.self_supervised.without_negatives.byol import check_views
 from fmlib.training.distributed import gather_rows
 

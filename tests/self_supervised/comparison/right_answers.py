@@ -1,13 +1,12 @@
 """Right answers to the exercises of the lesson that compares all methods, each written another way."""
 
 import math
-from collections import Counter
 from itertools import combinations, product
 from statistics import fmean, mean, stdev
 
 import numpy as np
 import torch
-from scipy.stats import rankdata, t
+from scipy.stats import t
 
 
 def seen_before_each_pass(network, step):
@@ -84,21 +83,6 @@ def flips_by_tensors(differences):
     return (sums >= d.sum().abs() - 1e-9 * d.abs().sum()).double().mean().item()
 
 
-def ranks_by_scipy(one, other):
-    return float(np.corrcoef(rankdata(one), rankdata(other))[0, 1])
-
-
-def ranks_by_sorting(one, other):
-    def ranks(scores):
-        ordered, many = sorted(scores), Counter(scores)
-        return [ordered.index(s) + 1 + (many[s] - 1) / 2 for s in scores]
-
-    x, y = ranks(one), ranks(other)
-    mx, my = fmean(x), fmean(y)
-    top = sum((a - mx) * (b - my) for a, b in zip(x, y, strict=True))
-    return top / (math.dist(x, [mx] * len(x)) * math.dist(y, [my] * len(y)))
-
-
 def best_by_counting(runs, count):
     ordered = sorted(runs)
     ways = [math.comb(i, count - 1) for i in range(len(ordered))]
@@ -129,7 +113,6 @@ RIGHT = {
     "pareto_front": (front_by_sorting, front_by_arrays),
     "paired_difference": (paired_by_statistics, paired_by_tensors),
     "sign_flip_p": (flips_by_recursion, flips_by_tensors),
-    "rank_correlation": (ranks_by_scipy, ranks_by_sorting),
     "expected_best": (best_by_counting, best_by_groups),
     "score_of_chosen": (chosen_by_max, chosen_by_loop),
 }

@@ -11,10 +11,8 @@ from scipy import stats
 
 from fmlib.self_supervised.comparison.judging import (
     expected_best,
-    mean_ranks,
     paired_difference,
     pareto_front,
-    rank_correlation,
     score_of_chosen,
     sign_flip_p,
 )
@@ -73,14 +71,6 @@ def test_the_best_of_one_is_the_mean_and_of_all_the_highest():
     assert expected_best(runs, 3) == 74
 
 
-@given(pairs)
-def test_the_rank_correlation_is_spearmans(both):
-    one, other = ([pair[k] for pair in both] for k in (0, 1))
-    assert mean_ranks(one) == stats.rankdata(one).tolist()
-    if min(len(set(one)), len(set(other))) > 1:
-        assert rank_correlation(one, other) == pytest.approx(stats.spearmanr(one, other).statistic, abs=1e-12)
-
-
 @given(st.lists(st.tuples(scores, scores), min_size=1, max_size=6))
 def test_the_front_is_what_no_other_beats_in_whatever_order(points):
     front = pareto_front([p[0] for p in points], [p[1] for p in points])
@@ -114,12 +104,6 @@ def test_the_setting_is_chosen_by_validation_and_reported_on_test():
         (lambda: expected_best([], 1), "runs is empty"),
         (lambda: expected_best([1.0, 2.0], 3), "count is 3: expected a whole number from 1 to 2"),
         (lambda: expected_best([1.0, 2.0], 0), "count is 0"),
-        (
-            lambda: rank_correlation([1.0, 1.0], [1.0, 2.0]),
-            "one has 2 scores of 1: expected some that differ",
-        ),
-        (lambda: rank_correlation([1.0], [1.0]), "one has 1 numbers"),
-        (lambda: mean_ranks([]), "scores is empty"),
         (lambda: pareto_front([], []), "costs has 0 numbers: expected at least 1"),
         (lambda: pareto_front([1.0], [1.0, 2.0]), "costs has 1 numbers and scores has 2"),
         (lambda: pareto_front([math.inf], [1.0]), r"costs\[0\] is inf"),

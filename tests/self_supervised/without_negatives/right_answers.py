@@ -57,6 +57,14 @@ def rank_by_eigenvalues(z):
     return torch.exp(-torch.xlogy(shares, shares).sum()).to(z.dtype)
 
 
+def rank_by_a_projection(z):
+    away_from_the_mean = torch.eye(len(z), dtype=z.dtype) - torch.ones(len(z), len(z), dtype=z.dtype) / len(z)
+    sizes = torch.linalg.svdvals(away_from_the_mean @ z)
+    if (z == z[0]).all():
+        return z.new_zeros(())
+    return torch.special.entr(sizes / sizes.sum()).sum().exp()
+
+
 def rank_by_categories(z):
     sizes = torch.linalg.svdvals(z.sub(z.mean(dim=0)))
     if not sizes.any():
@@ -109,7 +117,7 @@ def center_by_loop(center, teacher, momentum=0.9):
 
 
 def dino_by_stacking(student, teacher, center, student_temperature=0.1, teacher_temperature=0.04):
-    targets = F.softmax((torch.stack(teacher).detach() - center) / teacher_temperature, dim=-1)
+    targets = F.softmax((torch.stack(teacher) - center).detach() / teacher_temperature, dim=-1)
     answers = F.log_softmax(torch.stack(student) / student_temperature, dim=-1)
     losses = -torch.einsum("tbk,sbk->ts", targets, answers) / answers.shape[1]
     counted = ~torch.eye(len(targets), len(answers), dtype=torch.bool)
@@ -132,7 +140,7 @@ RIGHT = {
     "momentum_at": (momentum_by_distance, momentum_by_square),
     "byol_step": (byol_step_without_grad, byol_step_by_distance),
     "follow": (follow_by_hand, follow_by_name),
-    "effective_rank": (rank_by_eigenvalues, rank_by_categories),
+    "effective_rank": (rank_by_eigenvalues, rank_by_categories, rank_by_a_projection),
     "barlow_loss": (barlow_by_batch_norm, barlow_by_loops),
     "variance_term": (variance_by_clamp, variance_by_loop),
     "moved_center": (center_by_lerp, center_by_loop),

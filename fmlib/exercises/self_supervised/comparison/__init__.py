@@ -4,7 +4,6 @@ In each file an exercise stands together: a plain right answer, from which most 
 line (`slips`); what its cases are made of; then the exercise itself. The reference is the library's function.
 """
 
-from fmlib.exercises.self_supervised.comparison.agreement import RANK_CORRELATION
 from fmlib.exercises.self_supervised.comparison.best import EXPECTED_BEST, SCORE_OF_CHOSEN
 from fmlib.exercises.self_supervised.comparison.counting import PICTURES_SEEN
 from fmlib.exercises.self_supervised.comparison.differences import PAIRED_DIFFERENCE, SIGN_FLIP_P
@@ -21,7 +20,6 @@ EXERCISES = (
     PARETO_FRONT,
     PAIRED_DIFFERENCE,
     SIGN_FLIP_P,
-    RANK_CORRELATION,
     EXPECTED_BEST,
     SCORE_OF_CHOSEN,
 )

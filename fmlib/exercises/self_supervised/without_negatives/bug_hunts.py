@@ -23,6 +23,12 @@ def step_without_any_gradient(online, predictor, target, view1, view2):
         return byol_step(online, predictor, target, view1, view2)
 
 
+def step_that_goes_backward(online, predictor, target, view1, view2):
+    loss = byol_step(online, predictor, target, view1, view2)
+    loss.backward()
+    return loss.detach()
+
+
 def networks(generator, batch, dtype=torch.float32, scale=1.0):
     """An online network, a predictor, and a target whose weights somebody left open to gradients."""
 
@@ -41,6 +47,8 @@ def networks(generator, batch, dtype=torch.float32, scale=1.0):
 def watch_gradients(function, inputs) -> Notes:
     """The loss, and where its gradient goes."""
     loss = function(*inputs.values())
+    parts = [inputs[name] for name in ("online", "predictor", "target")]
+    early = any(p.grad is not None for part in parts for p in part.parameters())
     if isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad:
         loss.backward()
     reached = {
@@ -49,6 +57,11 @@ def watch_gradients(function, inputs) -> Notes:
     }
     return {
         "the loss": loss,
+        "whether the function goes backward itself": Fact(
+            early,
+            "your function itself calls `backward`; return the loss, and whoever trains goes backward from it",
+            "the function does not call `backward`",
+        ),
         "whether a gradient reaches `target`": Fact(
             any(bool((g != 0).any()) for g in reached["target"]),
             "a gradient reaches the weights of `target`; none may",
@@ -78,13 +91,12 @@ def byol_step(online, predictor, target, view1, view2):
 BYOL_STEP = Exercise(
     name="byol_step",
     chapter="self_supervised",
-    title="A target that comes to meet you",
+    title="A loss that falls too fast",
     kind="fix",
     difficulty=2,
     minutes=10,
     goal="""
-This step of BYOL runs without an error, but its loss soon falls far below anything that the lesson's runs reach.
-The optimizer was given the parameters of all three networks. Find out why, and mend the
+This step of BYOL runs without an error, but its loss soon falls far below that of the whole BYOL. Find out why, and mend the
 function. `online`, `predictor` and `target` are `nn.Module`s, and whether their weights take gradients
 (`requires_grad`) must stay as it is; `view1` and `view2` are batches of one shape, row i of both from picture i.
 
@@ -169,11 +181,32 @@ weights of `online` and `predictor`, and nothing else.
                 byol_step,
                 {"F.normalize(predictor(": "(predictor(", ", dim=1)\n    targets": ")\n    targets"},
                 {"F.normalize(target(": "(target(", ".detach(), dim=1)": ".detach())"},
+                {
+                    "F.normalize(predictor(": "(predictor(",
+                    ", dim=1)\n    targets": ")\n    targets",
+                    "F.normalize(target(": "(target(",
+                    ".detach(), dim=1)": ".detach())",
+                },
             ),
         ),
         Misconception(
             "The two directions are added up. Here the loss is the mean over all predictions.",
-            slips(byol_step, {"dim=1)).mean()": "dim=1)).mean() * 2"}, {"dim=1)).mean()": "dim=1)).sum()"}),
+            slips(byol_step, {"dim=1)).mean()": "dim=1)).mean() * 2"}),
+        ),
+        Misconception(
+            "All predictions are added up, so the loss grows with the batch. Take their mean.",
+            slips(byol_step, {"dim=1)).mean()": "dim=1)).sum()"}),
+        ),
+        Misconception(
+            "The predictor is left out. Without it both sides are alike, but for the slow copy.",
+            slips(
+                byol_step,
+                {"predictor(online(torch.cat([view1, view2])))": "online(torch.cat([view1, view2]))"},
+            ),
+        ),
+        Misconception(
+            "The function goes backward by itself. Return the loss with its graph; whoever trains goes backward from it.",
+            (step_that_goes_backward,),
         ),
     ),
     hints=(
@@ -190,6 +223,13 @@ def follow(model, momentum):
     momentum_update(model.target_projector, model.projector, momentum)
 
 
+@torch.no_grad()
+def follow_without_buffers(model, momentum):
+    for slow, quick in ((model.target_encoder, model.encoder), (model.target_projector, model.projector)):
+        for a, b in zip(slow.parameters(), quick.parameters(), strict=True):
+            a.lerp_(b, 1 - momentum)
+
+
 def apart(generator, momentum):
     """A BYOL whose networks have different weights, as after some steps."""
     encoder = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
@@ -202,16 +242,17 @@ def apart(generator, momentum):
 
 @changing("model")
 def watch_networks(function, inputs) -> Notes:
-    """What became of all five networks."""
+    """What became of all five networks, and of the count of steps."""
     model = inputs["model"]
     function(*inputs.values())
-    return {
+    parts = {
         f"the {kind} of `model.{name}`": torch.cat([t.detach().double().flatten() for t in tensors])
         for name in ("encoder", "projector", "predictor", "target_encoder", "target_projector")
         for part in (getattr(model, name),)
         for kind, tensors in (("weights", list(part.parameters())), ("buffers", list(part.buffers())))
         if tensors
     }
+    return {**parts, "the count of steps, `model.done`": model.done.clone()}
 
 
 BACKWARD_FOLLOW = '''
@@ -233,12 +274,13 @@ FOLLOW = Exercise(
     minutes=10,
     goal="""
 This function is called after each step of BYOL, and runs without an error. But at the end of a run the target has the
-weights that it had at the start; and if you call the function without training at all, the *online* network's
-predictions change. Find out why, and mend
-the function: both target networks move a small step toward their online networks, of which they keep the share
-`momentum` of themselves; nothing else changes. `model` is the lesson's `BYOL`; its networks are `encoder`, `projector`,
+weights that it had at the start; and if you call the function after a run once more, without a further step, the *online*
+network's predictions change. Find out why, and mend
+the function: both target networks move a small step toward their online networks and keep the share `momentum` of their own
+weights; buffers, as batch norm has them, are copied. Nothing else changes.
+`model` is the lesson's `BYOL`; its networks are `encoder`, `projector`,
 `predictor`, `target_encoder` and `target_projector`. `momentum_update` is the library's, see `help(momentum_update)`.
-Nothing is returned.
+What is returned does not count.
 """,
     starter=BACKWARD_FOLLOW,
     reference=follow,
@@ -251,10 +293,9 @@ Nothing is returned.
     ),
     misconceptions=(
         Misconception(
-            "The wrong network moves: the online network is pulled toward the target, which never changes. Each step undoes "
-            "a part of what the optimizer has learned. The first argument of `momentum_update` is the slow "
-            "network, which is "
-            "changed.",
+            "The wrong network moves: an online network is pulled toward its target, which itself stays. Each step undoes "
+            "a part of what the optimizer has learned. The first argument of `momentum_update` is the slow network, "
+            "which is changed.",
             (
                 written(BACKWARD_FOLLOW, follow),
                 *slips(
@@ -295,18 +336,27 @@ Nothing is returned.
             ),
         ),
         Misconception(
+            "Only the weights move. Batch norm's running statistics are buffers, and the target needs those, too: they are "
+            "copied.",
+            (follow_without_buffers,),
+        ),
+        Misconception(
             "The target never moves.",
-            slips(
-                follow,
-                {
-                    "model.encoder, momentum": "model.encoder, 1.0",
-                    "model.projector, momentum": "model.projector, 1.0",
-                },
+            (
+                lambda model, momentum: None,
+                *slips(
+                    follow,
+                    {
+                        "model.encoder, momentum": "model.encoder, 1.0",
+                        "model.projector, momentum": "model.projector, 1.0",
+                    },
+                ),
             ),
         ),
     ),
     hints=(
-        "Print a weight of `model.encoder` and one of `model.target_encoder` before and after the call. Which one changes?",
+        '`_.inputs["model"]` after a check is a model whose networks differ. Print a weight of its `encoder` and one of its '
+        "`target_encoder` before and after the call. Which one changes?",
         "`help(momentum_update)` says which of its arguments is changed in place.",
         "`momentum_update(model.target_encoder, model.encoder, momentum)`, and the same for the projectors.",
     ),

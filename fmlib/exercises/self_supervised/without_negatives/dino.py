@@ -5,7 +5,7 @@ from torch import Tensor
 
 from fmlib.exercises.compare import Fact
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.observe import Notes, watch
+from fmlib.exercises.observe import Notes, changing, watch
 from fmlib.self_supervised.without_negatives.dino import dino_loss, moved_center
 
 
@@ -48,6 +48,7 @@ def moved_center(center, teacher, momentum=0.9):
         Case("the default momentum", lambda g: center_and_logits(g, 4, 6)),
         Case("1 row, momentum 0.2", lambda g: center_and_logits(g, 1, 4, 0.2)),
         Case("momentum 0: the mean of the batch", lambda g: center_and_logits(g, 3, 3, 0.0)),
+        Case("1 row, momentum 0", lambda g: center_and_logits(g, 1, 4, 0.0)),
         Case("momentum 1: it stays", lambda g: center_and_logits(g, 3, 3, 1.0)),
         Case("float64", lambda g: center_and_logits(g, 6, 5, 0.6, dtype=torch.float64)),
     ),
@@ -62,8 +63,12 @@ def moved_center(center, teacher, momentum=0.9):
             ),
         ),
         Misconception(
+            "You take the mean over rows and prototypes. The center has a number for each *prototype*: `dim=0`.",
+            slips(plain_moved_center, {".mean(dim=0)": ".mean()"}),
+        ),
+        Misconception(
             "You take the mean of each row. The center has a number for each *prototype*: the mean over the rows, `dim=0`.",
-            slips(plain_moved_center, {".mean(dim=0)": ".mean(dim=1, keepdim=True).mean(dim=0)"}),
+            slips(plain_moved_center, {".mean(dim=0)": ".mean(dim=1)"}),
         ),
         Misconception(
             "The logits are added up where their mean is wanted: the center would grow with the batch.",
@@ -103,7 +108,7 @@ def moved_center(center, teacher, momentum=0.9):
 def plain_dino_loss(student, teacher, center, student_temperature=0.1, teacher_temperature=0.04):
     total, pairs = 0.0, 0
     for i, t in enumerate(teacher):
-        target = ((t.detach() - center) / teacher_temperature).softmax(dim=1)
+        target = ((t.detach() - center.detach()) / teacher_temperature).softmax(dim=1)
         for j, s in enumerate(student):
             if i != j:
                 answer = (s / student_temperature).log_softmax(dim=1)
@@ -122,24 +127,44 @@ def logits(generator, views, batch, prototypes, dtype=torch.float32, large=2, **
     return {**drawn, "center": 0.3 * draw()[0], **more}
 
 
+@changing("student", "teacher", "center")  # this observer hands on copies, and looks at them itself
 def watch_lists(function, inputs) -> Notes:
-    """The loss, and its gradient for every view of the student; the teacher must not get any."""
+    """The loss, and its gradient for every view of the student; teacher and center must not get any, nor anything change."""
     leaves = {name: [x.detach().requires_grad_() for x in inputs[name]] for name in ("student", "teacher")}
-    inputs.update({name: [x.clone() for x in tensors] for name, tensors in leaves.items()})
-    loss = function(*inputs.values())
+    leaves["center"] = [inputs["center"].detach().requires_grad_()]
+    given = {name: [x.clone() for x in tensors] for name, tensors in leaves.items()}
+    kept = {name: list(tensors) for name, tensors in given.items()}
+    loss = function(*{**inputs, **given, "center": given["center"][0]}.values())
     if isinstance(loss, Tensor) and loss.requires_grad:
         loss.sum().backward()
+    changed = {
+        name: len(tensors) != len(given[name])
+        or any(x is not y for x, y in zip(tensors, given[name], strict=True))
+        or any(not torch.equal(x, leaf) for x, leaf in zip(tensors, leaves[name], strict=True))
+        for name, tensors in kept.items()
+    }
     return {
         "the result": loss,
+        **{
+            f"whether `{name}` was changed": Fact(
+                changed[name],
+                f"you changed `{name}` in place; leave it as it is",
+                f"`{name}` is left as it is",
+            )
+            for name in changed
+        },
         **{
             f"the gradient that reaches `student[{j}]`": torch.zeros_like(x) if x.grad is None else x.grad
             for j, x in enumerate(leaves["student"])
         },
-        "whether a gradient reaches `teacher`": Fact(
-            any(leaf.grad is not None for leaf in leaves["teacher"]),
-            "a gradient reaches `teacher`; none may",
-            "no gradient reaches `teacher`",
-        ),
+        **{
+            f"whether a gradient reaches `{name}`": Fact(
+                any(leaf.grad is not None for leaf in leaves[name]),
+                f"a gradient reaches `{name}`; none may",
+                f"no gradient reaches `{name}`",
+            )
+            for name in ("teacher", "center")
+        },
     }
 
 
@@ -155,8 +180,8 @@ DINO_LOSS = Exercise(
 the logits of the large views, in the same order, so that `teacher[i]` and `student[i]` saw the same view. `center` is
 `[prototypes]`. All have one dtype, float32 or float64.
 
-The teacher's answer to view i is a softmax over the prototypes of its logits, minus the center, divided by
-`teacher_temperature`; the student's to view j is a softmax of its logits divided by `student_temperature`. For every pair of
+The teacher's answer to view i is the softmax over the prototypes of (its logits - center) / `teacher_temperature`; the
+student's to view j is the softmax of its logits / `student_temperature`. For every pair of
 a teacher's view i and a student's view j other than i, take the cross-entropy $-\sum_k P_k \log Q_k$ of the student's
 answer Q for the teacher's answer P, in nats, averaged over the batch. Return the mean over all such pairs, a scalar
 tensor of the same dtype. There is always at least one pair. A gradient reaches the student's logits only.
@@ -184,7 +209,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
         Case("3 large views, 1 picture", lambda g: logits(g, 3, 1, 4, large=3, teacher_temperature=0.5)),
         Case("float64", lambda g: logits(g, 4, 3, 8, torch.float64)),
         Case(
-            "a teacher that is very sure",
+            "both are very sure",
             lambda g: logits(g, 3, 4, 5, student_temperature=0.01, teacher_temperature=0.004),
         ),
     ),
@@ -197,7 +222,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
         ),
         Misconception(
             "The center is not used. Without it one prototype may win for every picture.",
-            slips(plain_dino_loss, {"(t.detach() - center)": "t.detach()"}),
+            slips(plain_dino_loss, {"(t.detach() - center.detach())": "t.detach()"}),
         ),
         Misconception(
             "The center is added. What the teacher always says must be taken away: `teacher - center`.",
@@ -207,7 +232,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
             "The center is subtracted from the student's logits. Only the teacher's are centered.",
             slips(
                 plain_dino_loss,
-                {"(t.detach() - center)": "t.detach()", "(s / student": "((s - center) / student"},
+                {"(t.detach() - center.detach())": "t.detach()", "(s / student": "((s - center) / student"},
                 {"(s / student": "((s - center) / student"},
             ),
         ),
@@ -216,7 +241,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
             slips(
                 plain_dino_loss,
                 {
-                    "((t.detach() - center) / teacher_temperature)": "(t.detach() / teacher_temperature - center)"
+                    "((t.detach() - center.detach()) / teacher_temperature)": "(t.detach() / teacher_temperature - center)"
                 },
             ),
         ),
@@ -226,7 +251,7 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
             slips(
                 plain_dino_loss,
                 {
-                    "center) / teacher_temperature": "center) / student_temperature",
+                    "center.detach()) / teacher_temperature": "center.detach()) / student_temperature",
                     "(s / student_temperature)": "(s / teacher_temperature)",
                 },
             ),
@@ -235,13 +260,40 @@ def dino_loss(student, teacher, center, student_temperature=0.1, teacher_tempera
             "Both sides have the same temperature.",
             slips(
                 plain_dino_loss,
-                {"center) / teacher_temperature": "center) / student_temperature"},
+                {"center.detach()) / teacher_temperature": "center.detach()) / student_temperature"},
                 {"(s / student_temperature)": "(s / teacher_temperature)"},
             ),
         ),
         Misconception(
             "A gradient reaches the teacher. It follows the student slowly and learns by nothing else: `detach` its logits.",
-            slips(plain_dino_loss, {"t.detach()": "t"}),
+            slips(plain_dino_loss, {"t.detach()": "t"}, {"t.detach() - center.detach()": "t - center"}),
+        ),
+        Misconception(
+            "A gradient reaches the center. It is a running mean and learns by nothing else: `detach` it, too.",
+            slips(plain_dino_loss, {"center.detach()": "center"}),
+        ),
+        Misconception(
+            "A probability that is too small for its dtype becomes 0, and its logarithm is no number. `log_softmax` takes "
+            "the logarithm without that detour.",
+            slips(plain_dino_loss, {".log_softmax(dim=1)": ".softmax(dim=1).log()"}),
+        ),
+        Misconception(
+            "A small number added inside the logarithm changes the loss where the student is very sure. Use `log_softmax`.",
+            slips(plain_dino_loss, {".log_softmax(dim=1)": ".softmax(dim=1).add(1e-8).log()"}),
+        ),
+        Misconception(
+            "The softmax goes over the pictures of the batch. Each *picture* is sorted among the prototypes: `dim=1`.",
+            slips(
+                plain_dino_loss,
+                {
+                    "teacher_temperature).softmax(dim=1)": "teacher_temperature).softmax(dim=0)",
+                    ".log_softmax(dim=1)": ".log_softmax(dim=0)",
+                },
+            ),
+        ),
+        Misconception(
+            "The pictures of the batch are added up where their mean is wanted.",
+            slips(plain_dino_loss, {".sum(dim=1).mean()": ".sum()"}),
         ),
         Misconception(
             "The logarithm is on the wrong side: the teacher's answers are the targets, and the student's are in the "

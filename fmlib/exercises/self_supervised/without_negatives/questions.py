@@ -22,7 +22,7 @@ WITHOUT_NEGATIVES = Quiz(
     title="Quiz: learning without negatives",
     questions=(
         Question(
-            "Why is a low loss no good news in BYOL?",
+            "Why is a low loss alone not good news in BYOL?",
             (
                 Choice(
                     "Its lowest value is reached when all pictures have the same embedding.",
@@ -40,7 +40,7 @@ WITHOUT_NEGATIVES = Quiz(
             ),
         ),
         Question(
-            "What has BYOL's online network that its target has not?",
+            "What does BYOL's online network have that its target lacks?",
             (
                 Choice("A projector.", "Both have one; the target's follows the online one."),
                 Choice(
@@ -56,12 +56,12 @@ WITHOUT_NEGATIVES = Quiz(
             (
                 Choice(
                     "Yes: they may all lie on a few directions.",
-                    "Half of them at one point and half opposite give the full spread. Count the directions, too.",
+                    "Half of them at one point and half opposite can give the full spread. Count the directions, too.",
                     right=True,
                 ),
                 Choice(
                     "No: with that spread they point everywhere.",
-                    "Two opposite points are enough for it.",
+                    "Two opposite points can be enough for it.",
                 ),
                 Choice(
                     "Yes: the embeddings may have become very short.",

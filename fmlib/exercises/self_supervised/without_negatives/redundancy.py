@@ -81,7 +81,7 @@ def barlow_loss(z1, z2, off_diagonal=5e-3):
             ),
         ),
         Misconception(
-            "You standardize each row. Each *feature* gets mean 0 and variance 1, over the batch: `dim=0`.",
+            "You scale each row to length 1. Each *feature* gets mean 0 and variance 1, over the batch: `dim=0`.",
             slips(
                 plain_barlow_loss,
                 {
@@ -89,6 +89,40 @@ def barlow_loss(z1, z2, off_diagonal=5e-3):
                     "(z2 - z2.mean(dim=0)) / (z2.var(dim=0, unbiased=False) + 1e-5).sqrt()": "F.normalize(z2, dim=1)",
                 },
             ),
+        ),
+        Misconception(
+            "You standardize each row. Each *feature* gets mean 0 and variance 1, over the batch: `dim=0`.",
+            slips(
+                plain_barlow_loss,
+                {
+                    "(z1 - z1.mean(dim=0)) / (z1.var(dim=0,": "(z1 - z1.mean(1, keepdim=True)) / (z1.var(1, keepdim=True,",
+                    "(z2 - z2.mean(dim=0)) / (z2.var(dim=0,": "(z2 - z2.mean(1, keepdim=True)) / (z2.var(1, keepdim=True,",
+                },
+            ),
+        ),
+        Misconception(
+            "The small number under the root is missing; it matters for features that hardly vary.",
+            slips(
+                plain_barlow_loss,
+                {
+                    "(z1.var(dim=0, unbiased=False) + 1e-5)": "z1.var(dim=0, unbiased=False)",
+                    "(z2.var(dim=0, unbiased=False) + 1e-5)": "z2.var(dim=0, unbiased=False)",
+                },
+            ),
+        ),
+        Misconception(
+            "The small number is added to the standard deviation. It belongs under the root, to the variance.",
+            slips(
+                plain_barlow_loss,
+                {
+                    "(z1.var(dim=0, unbiased=False) + 1e-5).sqrt()": "(z1.var(dim=0, unbiased=False).sqrt() + 1e-5)",
+                    "(z2.var(dim=0, unbiased=False) + 1e-5).sqrt()": "(z2.var(dim=0, unbiased=False).sqrt() + 1e-5)",
+                },
+            ),
+        ),
+        Misconception(
+            "C is divided by `batch - 1`: then a feature that agrees with itself fully has more than 1 on the diagonal.",
+            slips(plain_barlow_loss, {" / len(z1)": " / (len(z1) - 1)"}),
         ),
         Misconception(
             "The features are not divided by their standard deviation: the loss could then shrink or grow by their scale.",
@@ -216,12 +250,12 @@ def variance_term(z):
             ),
         ),
         Misconception(
-            "The term has no pull back once a deviation is above 1, and pushes it down: only what falls *short* of 1 costs.",
-            slips(
-                plain_variance_term,
-                {"F.relu(1 - deviation)": "(1 - deviation).abs()"},
-                {"F.relu(1 - deviation)": "F.relu(deviation - 1)"},
-            ),
+            "What lies above 1 costs, too, and is pulled down: only what falls *short* of 1 costs.",
+            slips(plain_variance_term, {"F.relu(1 - deviation)": "(1 - deviation).abs()"}),
+        ),
+        Misconception(
+            "The sign is turned: what lies above 1 costs, and a feature that dies costs nothing.",
+            slips(plain_variance_term, {"F.relu(1 - deviation)": "F.relu(deviation - 1)"}),
         ),
         Misconception(
             "You took the variance itself. Its gradient fades as a feature dies; that of the standard deviation does not, "
@@ -229,8 +263,9 @@ def variance_term(z):
             slips(plain_variance_term, {"(z.var(dim=0) + 1e-4).sqrt()": "z.var(dim=0) + 1e-4"}),
         ),
         Misconception(
-            "The small number under the root is missing: where a feature is constant, the root's gradient is infinite.",
-            slips(plain_variance_term, {" + 1e-4": ""}),
+            "The small number under the root is missing: where a feature is constant, the root has no finite gradient, and "
+            "torch's own `std` has none at all that would wake it.",
+            slips(plain_variance_term, {" + 1e-4": ""}, {"(z.var(dim=0) + 1e-4).sqrt()": "z.std(dim=0)"}),
         ),
         Misconception(
             "The small number is added to the standard deviation. It belongs under the root, to the variance.",

@@ -1,26 +1,15 @@
 """How slow the target is: momentum_at."""
 
 import math
-from numbers import Real
-
-import torch
 
 from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.observe import Notes
+from fmlib.exercises.numbers import one_number
 from fmlib.self_supervised.without_negatives.byol import momentum_at
 
 
 def plain_momentum_at(step, steps, base=0.99):
     left = (math.cos(math.pi * step / steps) + 1) / 2
     return 1 - (1 - base) * left
-
-
-def watch_number(function, inputs) -> Notes:
-    """A float is noted as a scalar tensor, so that rounding does not count."""
-    found = function(*inputs.values())
-    if isinstance(found, Real) and not isinstance(found, bool):
-        found = torch.tensor(float(found), dtype=torch.float64)
-    return {"the result": found}
 
 
 def at(step, steps, *base):
@@ -39,7 +28,8 @@ BYOL's target follows slower and slower. When `step` of the run's `steps` are do
 
 $$m = 1 - (1 - m_0)\,\frac{\cos(\pi k / K) + 1}{2}$$
 
-with $m_0$ the `base`, $k$ the `step` and $K$ the `steps`. Return it as a `float`.
+with $m_0$ the `base`, $k$ the `step` and $K$ the `steps`. Return one number: a `float`, or a tensor
+with one number.
 """,
     starter='''
 import math
@@ -50,7 +40,7 @@ def momentum_at(step, steps, base=0.99):
     raise NotImplementedError("write momentum_at")
 ''',
     reference=momentum_at,
-    observe=watch_number,
+    observe=one_number,
     tolerance=1e-6,
     cases=(
         Case("a quarter of the run, base 0.9", at(25, 100, 0.9)),
@@ -80,10 +70,16 @@ def momentum_at(step, steps, base=0.99):
             slips(plain_momentum_at, {"1 - (1 - base) * left": "base * left"}),
         ),
         Misconception(
-            "It does not begin at `base`: the cosine goes from 1 to -1, and only half of (cosine + 1) goes from 1 to 0.",
+            "It ends above 1: the cosine goes from 1 to -1, and only half of (cosine + 1) goes from 1 to 0.",
             slips(
                 plain_momentum_at,
                 {"(math.cos(math.pi * step / steps) + 1) / 2": "math.cos(math.pi * step / steps)"},
+            ),
+        ),
+        Misconception(
+            "It does not begin at `base`: cosine + 1 goes from 2 to 0, and only half of it from 1 to 0.",
+            slips(
+                plain_momentum_at,
                 {"(math.cos(math.pi * step / steps) + 1) / 2": "math.cos(math.pi * step / steps) + 1"},
             ),
         ),

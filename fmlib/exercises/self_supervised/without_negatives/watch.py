@@ -66,7 +66,7 @@ def effective_rank(z):
         Case("40 rows, 6 features, 2 directions", lambda g: cloud(g, 40, 6, 2, dtype=torch.float64)),
         Case("fewer rows than features", lambda g: cloud(g, 4, 8, 8, away=1.0, dtype=torch.float64)),
         Case("two rows", lambda g: {"z": torch.tensor([[1.0, 2.0], [3.0, 5.0]])}),
-        Case("all rows equal", lambda g: {"z": torch.full((6, 3), 2.0)}),
+        Case("all rows equal", lambda g: {"z": torch.full((4, 3), 2.0)}),
         Case("all zeros, float64", lambda g: {"z": torch.zeros(3, 4, dtype=torch.float64)}),
         Case("one feature", lambda g: {"z": torch.tensor([[0.0], [1.0], [4.0]])}),
         Case(
@@ -120,7 +120,7 @@ def effective_rank(z):
     hints=(
         "Four equal shares of 1/4: what is their entropy, and what is its exponential?",
         "`torch.special.entr(p)` is -p log p, and 0 at p = 0.",
-        "`sizes = torch.linalg.svdvals(z - z.mean(dim=0))`; return `sizes.sum()` if that is 0, else "
+        "`sizes = torch.linalg.svdvals(z - z.mean(dim=0))`; a zero if `(z == z[0]).all()`, else "
         "`torch.special.entr(sizes / sizes.sum()).sum().exp()`.",
     ),
 )
