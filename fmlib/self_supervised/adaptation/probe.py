@@ -156,7 +156,7 @@ def probe_head(encoder: nn.Module, pictures: Pictures, strength: float | None = 
         strength: of the regression; by default what `choose_strength` says.
 
     Returns:
-        A layer from features, as the encoder gives them, to logits.
+        A layer from features, as the encoder gives them, to logits; on the encoder's device.
 
     Raises:
         ValueError: see `logistic_regression` and `standardize`.
@@ -170,4 +170,4 @@ def probe_head(encoder: nn.Module, pictures: Pictures, strength: float | None = 
     with torch.no_grad():
         head.weight.copy_(weight / deviation)
         head.bias.copy_(bias - weight @ mean / deviation)
-    return head
+    return head.to(next(encoder.parameters(), head.weight).device)

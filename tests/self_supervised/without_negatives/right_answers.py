@@ -33,11 +33,10 @@ def byol_step_by_distance(online, predictor, target, view1, view2):
     return total / 2
 
 
-@torch.no_grad()
 def follow_by_hand(model, momentum):
     for slow, fast in ((model.target_encoder, model.encoder), (model.target_projector, model.projector)):
         for a, b in zip(slow.parameters(), fast.parameters(), strict=True):
-            a.mul_(momentum).add_((1 - momentum) * b)
+            a.data.mul_(momentum).add_((1 - momentum) * b.data)
         for a, b in zip(slow.buffers(), fast.buffers(), strict=True):
             a.copy_(b)
 

@@ -85,8 +85,8 @@ def barlow_loss(z1, z2, off_diagonal=5e-3):
             slips(
                 plain_barlow_loss,
                 {
-                    "(z1 - z1.mean(dim=0)) / (z1.var(dim=0, unbiased=False) + 1e-5).sqrt()": "F.normalize(z1, dim=1)",
-                    "(z2 - z2.mean(dim=0)) / (z2.var(dim=0, unbiased=False) + 1e-5).sqrt()": "F.normalize(z2, dim=1)",
+                    "(z1 - z1.mean(dim=0)) / (z1.var(dim=0, unbiased=False) + 1e-5).sqrt()": "z1 / z1.norm(dim=1)[:, None]",
+                    "(z2 - z2.mean(dim=0)) / (z2.var(dim=0, unbiased=False) + 1e-5).sqrt()": "z2 / z2.norm(dim=1)[:, None]",
                 },
             ),
         ),
