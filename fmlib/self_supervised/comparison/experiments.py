@@ -1,9 +1,13 @@
 """All methods of the chapter, each with the same budget and three seeds: `make compare WHAT=self_supervised`."""
 
+from collections.abc import Iterable
+
 from torch import nn
 
+from fmlib import scale
 from fmlib.results.compare import Comparison
 from fmlib.self_supervised.comparison.budget import METHODS, Budget, train
+from fmlib.self_supervised.comparison.cost import step_cost
 from fmlib.self_supervised.comparison.measures import measure
 from fmlib.self_supervised.contrastive.label_efficiency import supervised_accuracy
 from fmlib.self_supervised.encoder import make_encoder
@@ -23,7 +27,21 @@ def random_row(seed: int) -> dict[str, float]:
 
 
 def supervised_row(seed: int) -> dict[str, float]:
-    return {"supervised_100": supervised_accuracy(100, seed)}
+    return {f"supervised_{count}": supervised_accuracy(count, seed) for count in (100, 1000)}
+
+
+def costs_row(seed: int, methods: Iterable[str] = tuple(METHODS)) -> dict[str, float]:
+    """What a step of each method takes: its time as a multiple of SimCLR's, measured beside it, and megabytes kept."""
+    steps = scale.pick(smoke=1, cpu=8, gpu=20)
+    found = {each: step_cost(each, Budget.main(), steps, seed) for each in ("simclr", *methods)}
+    return {
+        name: value
+        for each in methods
+        for name, value in (
+            (f"{each}_step_time", found[each].seconds / found["simclr"].seconds),
+            (f"{each}_kept", found[each].kept),
+        )
+    }
 
 
 def _named(row: str, found: dict[str, float]) -> dict[str, float]:
@@ -32,10 +50,12 @@ def _named(row: str, found: dict[str, float]) -> dict[str, float]:
 
 COMPARISON = Comparison(
     prefix="self_supervised/comparison",
+    units={"_step_time": "", "_kept": "MB"},
     rows={
         "pixels": pixels_row,
         "random": random_row,
         "supervised": supervised_row,
+        "costs": costs_row,
         **{method: (lambda seed, method=method: method_row(method, seed)) for method in METHODS},
     },
 )

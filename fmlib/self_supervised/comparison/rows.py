@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from fmlib.results import ledger
 from fmlib.self_supervised.comparison.budget import METHODS, Budget, train
-from fmlib.self_supervised.comparison.experiments import COMPARISON
+from fmlib.self_supervised.comparison.experiments import COMPARISON, costs_row
 from fmlib.self_supervised.comparison.measures import measure
 
 TITLES: Mapping[str, str] = {
@@ -21,11 +21,13 @@ TITLES: Mapping[str, str] = {
     "mae": "MAE",
 }
 BASELINES: Mapping[str, str] = {"pixels": "raw pixels", "random": "random weights"}
+ALL: Mapping[str, str] = TITLES | BASELINES | {"supervised": "supervised from scratch"}
 MEASURES: Mapping[str, str] = {
     "probe_100": "100 labels",
     "probe_1000": "1,000 labels",
     "retrieval": "retrieval",
 }
+COLUMNS: Mapping[str, str] = MEASURES | {"step_time": "time of a step, SimCLR's = 1", "kept": "kept, MB"}
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,16 @@ PUBLISHED: Mapping[str, Published] = {
 }
 
 
-def table_rows() -> dict[str, list[str]]:
-    """Titles and result names of the methods and the two baselines, as `fmlib.results.table` wants them."""
-    return {title: [f"{row}_{name}" for name in MEASURES] for row, title in (TITLES | BASELINES).items()}
+def table_rows() -> dict[str, list[str | None]]:
+    """Title of each row -> its result names in the order of `COLUMNS`, None where it has none."""
+    found: dict[str, list[str | None]] = {
+        title: [f"{row}_{name}" for name in COLUMNS] for row, title in TITLES.items()
+    }
+    without_steps = [name if name in MEASURES else None for name in COLUMNS]
+    for row, title in BASELINES.items():
+        found[title] = [name and f"{row}_{name}" for name in without_steps]
+    found[ALL["supervised"]] = ["supervised_100", "supervised_1000"] + [None] * (len(COLUMNS) - 2)
+    return found
 
 
 def stored_runs(name: str, baselines: bool = False) -> dict[str, list[float]]:
@@ -82,13 +91,13 @@ def stored_runs(name: str, baselines: bool = False) -> dict[str, list[float]]:
 
 
 def stored_levels(name: str) -> dict[str, float]:
-    """The lines beside a measure: means of the baselines, and with 100 labels of the supervised network, as far as known."""
+    """The lines beside a measure: means of the baselines and, with labels, of the supervised network, as far as known."""
     runs = {
         BASELINES[row]: runs for row, runs in stored_runs(name, baselines=True).items() if row in BASELINES
     }
-    supervised = ledger.results(f"{COMPARISON.prefix}/supervised_100")
-    if name == "probe_100" and supervised:
-        runs["supervised"] = next(iter(supervised.values()))["runs"]
+    supervised = f"{COMPARISON.prefix}/{name.replace('probe', 'supervised')}"
+    if supervised in (known := ledger.results(f"{COMPARISON.prefix}/supervised")):
+        runs["supervised"] = known[supervised]["runs"]
     return {title: sum(values) / len(values) for title, values in runs.items()}
 
 
@@ -114,13 +123,14 @@ def compute_row(row: str, seed: int = 0, steps: int | None = None, progress: boo
         progress: show a bar.
 
     Returns:
-        The row's numbers under the names that the ledger gives them, in per cent.
+        The row's numbers under the names that the ledger gives them.
 
     Raises:
         ValueError: an unknown row, steps that are no positive whole number, or steps for a row that does not train by them.
     """
-    if row not in COMPARISON.rows:
-        raise ValueError(f"row is {row!r}: expected one of {', '.join(COMPARISON.rows)}")
+    known = [name for name in COMPARISON.rows if name != "costs"]  # that one is of all methods
+    if row not in known:
+        raise ValueError(f"row is {row!r}: expected one of {', '.join(known)}")
     if row not in METHODS:
         if steps is not None:
             raise ValueError(
@@ -129,4 +139,5 @@ def compute_row(row: str, seed: int = 0, steps: int | None = None, progress: boo
         return COMPARISON.rows[row](seed)
     budget = Budget.main() if steps is None else replace(Budget.main(), steps=steps)
     encoder, _ = train(row, budget, seed, progress=progress)
-    return {f"{row}_{name}": value for name, value in measure(encoder, seed).items()}
+    measured = {f"{row}_{name}": value for name, value in measure(encoder, seed).items()}
+    return measured | costs_row(seed, (row,))

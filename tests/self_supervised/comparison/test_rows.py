@@ -19,16 +19,19 @@ def book(tmp_path, monkeypatch):
     prefix = COMPARISON.prefix
     runs = {
         "pixels_probe_100": [70, 71, 72], "simclr_probe_100": [76, 77, 78], "mae_probe_100": [60, 62, 64],
-        "supervised_100": [71, 72, 73], "simclr_retrieval": [30, 31, 32], "simclr_kept_megabytes": [50],
+        "supervised_100": [71, 72, 73], "simclr_retrieval": [30, 31, 32], "simclr_kept": [50],
     }  # fmt: skip
     ledger.write(
-        {f"{prefix}/{name}": ledger.summarize(r, "%", 180 * len(r), "CPU") for name, r in runs.items()}
+        {
+            f"{prefix}/{name}": ledger.summarize(r, COMPARISON.unit_of(name), 180 * len(r), "CPU")
+            for name, r in runs.items()
+        }
     )
 
 
 def test_every_row_has_a_title_and_every_figure_of_a_paper_a_row():
     assert list(rows.TITLES) == list(METHODS)
-    assert set(rows.TITLES) | set(rows.BASELINES) | {"supervised"} == set(COMPARISON.rows)
+    assert set(rows.ALL) | {"costs"} == set(COMPARISON.rows)
     assert set(rows.PUBLISHED) <= set(METHODS)
 
 
@@ -50,15 +53,24 @@ def test_what_is_not_yet_run_is_left_out(book):
 
 
 def test_the_table_has_the_names_that_the_rows_give(book):
-    shown = compare.table("self_supervised", rows.table_rows(), list(rows.MEASURES.values()))
-    assert "SimCLR: 77.0 ± 1.0, not yet run, 31.0 ± 1.0" in shown.text
-    for row, names in zip(rows.TITLES | rows.BASELINES, rows.table_rows().values(), strict=True):
-        assert names == [f"{row}_{measure}" for measure in rows.MEASURES]
+    shown = compare.table("self_supervised", rows.table_rows(), list(rows.COLUMNS.values()))
+    assert "SimCLR: 77.0 ± 1.0, not yet run, 31.0 ± 1.0, not yet run, 50.00 ± 0.00\n" in shown.text
+    assert "raw pixels: 71.0 ± 1.0, not yet run, not yet run\n" in shown.text  # pixels take no steps
+    assert shown.text.endswith("supervised from scratch: 72.0 ± 1.0, not yet run")
 
 
-def test_a_row_computed_now_has_the_names_of_the_ledger():
-    found = compute_row("rotation", steps=1, progress=False)
-    assert set(found) == {"rotation_probe_100", "rotation_retrieval"}
+def test_every_number_of_a_row_is_in_the_table():
+    titles = dict(zip(rows.ALL, rows.table_rows(), strict=True))
+    assert titles == dict(rows.ALL)
+    for row in ("rotation", "pixels", "random", "supervised"):
+        names = [name for name in rows.table_rows()[titles[row]] if name]
+        found = compute_row(row, steps=1 if row == "rotation" else None, progress=False)
+        assert set(found) == {
+            n for n in names if row == "supervised" or "1000" not in n
+        }  # smoke has 100 labels
+
+
+def test_a_row_computed_now_is_that_of_the_comparison():
     assert compute_row("pixels") == COMPARISON.rows["pixels"](0)
 
 
@@ -66,6 +78,7 @@ def test_a_row_computed_now_has_the_names_of_the_ledger():
     ("given", "says"),
     [
         ({"row": "simclear"}, "row is 'simclear': expected one of pixels, random"),
+        ({"row": "costs"}, "row is 'costs': expected one of pixels, random"),
         ({"row": "pixels", "steps": 3}, "steps is 3: expected None, since pixels"),
         ({"row": "rotation", "steps": 0}, "steps is 0"),
     ],
@@ -73,6 +86,14 @@ def test_a_row_computed_now_has_the_names_of_the_ledger():
 def test_a_row_that_there_is_not_is_refused(given, says):
     with pytest.raises(ValueError, match=says):
         compute_row(**given)
+
+
+def test_a_step_costs_a_multiple_of_one_of_simclr():
+    found = COMPARISON.rows["costs"](0, ("simclr", "byol"))
+    assert found["simclr_step_time"] == 1
+    assert found["byol_kept"] > found["simclr_kept"] > 0  # its predictor comes on top
+    assert found["byol_step_time"] > 0
+    assert [COMPARISON.unit_of(name) for name in found] == ["", "MB"] * 2
 
 
 # ---- unfair
