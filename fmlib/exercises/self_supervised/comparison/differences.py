@@ -2,13 +2,13 @@
 
 import math
 from itertools import product
+from statistics import fmean, variance
 
 import torch
 from scipy.stats import t
 
-from fmlib.exercises.exercise import Case, Exercise, Misconception, slips
-from fmlib.exercises.numbers import one_number
-from fmlib.exercises.self_supervised.comparison.looking import watch_numbers
+from fmlib.exercises.exercise import Case, Exercise, Misconception, slips, written
+from fmlib.exercises.self_supervised.comparison.looking import watch_number, watch_numbers
 from fmlib.self_supervised.comparison.judging import paired_difference, sign_flip_p
 
 
@@ -17,20 +17,20 @@ def plain_paired_difference(one, other):
     n = len(differences)
     mean = sum(differences) / n
     variance = sum((d - mean) ** 2 for d in differences) / (n - 1)
-    return mean, t.ppf(0.975, n - 1) * math.sqrt(variance / n)
+    half = t.ppf(0.975, n - 1) * math.sqrt(variance / n)
+    return mean, half
 
 
 def unpaired_difference(one, other):
     n = len(one)
-    means = sum(one) / n, sum(other) / n
-    spread = sum((a - means[0]) ** 2 for a in one) + sum((b - means[1]) ** 2 for b in other)
-    return means[0] - means[1], t.ppf(0.975, n - 1) * math.sqrt(spread / (n - 1) / n)
+    error = math.sqrt((variance(one) + variance(other)) / n)
+    return fmean(one) - fmean(other), t.ppf(0.975, n - 1) * error
 
 
 def welch_difference(one, other):
-    mean, half = unpaired_difference(one, other)
-    n = len(one)
-    return mean, half / t.ppf(0.975, n - 1) * t.ppf(0.975, 2 * n - 2)
+    n, parts = len(one), (variance(one), variance(other))
+    freedom = (n - 1) * sum(parts) ** 2 / sum(part**2 for part in parts)
+    return fmean(one) - fmean(other), t.ppf(0.975, freedom) * math.sqrt(sum(parts) / n)
 
 
 def runs(generator, count, ahead, together, apart):
@@ -40,38 +40,48 @@ def runs(generator, count, ahead, together, apart):
     return {"one": (common + ahead + noise[0]).tolist(), "other": (common + noise[1]).tolist()}
 
 
-PAIRED_DIFFERENCE = Exercise(
-    name="paired_difference",
-    chapter="self_supervised",
-    title="Run by run",
-    kind="write",
-    difficulty=2,
-    minutes=10,
-    goal=r"""
-`one` and `other` are lists of $n \ge 2$ floats: the scores of two methods, where run $i$ of both has the same seed. With
-$d_i$ the difference `one[i] - other[i]`, $\bar d$ their mean, and $s$ their sample standard deviation, whose sum of
-squares
-is divided by $n - 1$, the 95 % confidence interval of the mean reaches from $\bar d - h$ to $\bar d + h$, where
-
-$$h = t_{n-1} \, \frac{s}{\sqrt{n}}$$
-
-and $t_{n-1}$ is the 97.5 % quantile of Student's t distribution with $n - 1$ degrees of freedom:
-`scipy.stats.t.ppf(0.975, n - 1)`. Return the two `float`s $\bar d$ and $h$. If all differences are equal, $h$ is 0.
-""",
-    starter='''
+TWO_GROUPS = '''
 import math
+from statistics import fmean, stdev, variance
 
 from scipy.stats import t
 
 
 def paired_difference(one, other):
     """The mean of one - other and the half-width of its 95 % interval: two floats."""
-    raise NotImplementedError("write paired_difference")
-''',
+    n = len(one)
+    error = math.sqrt((variance(one) + variance(other)) / n)
+    return fmean(one) - fmean(other), t.ppf(0.975, 2 * n - 2) * error
+'''
+
+QUANTILE = "t.ppf(0.975, n - 1)"
+
+PAIRED_DIFFERENCE = Exercise(
+    name="paired_difference",
+    chapter="self_supervised",
+    title="Run by run",
+    kind="fix",
+    difficulty=2,
+    minutes=10,
+    goal=r"""
+This function is to say how far one method is ahead of another, and how sure that is. Three seeds were run with both
+methods. The method is ahead with every seed, by 2 to 3 points, and yet the interval holds 0. Find out why, and mend the
+function.
+
+`one` and `other` are lists of $n \ge 2$ floats: the scores of two methods, where run $i$ of both has the same seed. With
+$d_i$ the difference `one[i] - other[i]`, $\bar d$ the mean of these, and $s$ their sample standard deviation, whose sum of
+squares is divided by $n - 1$, the 95 % confidence interval of the mean is to reach from $\bar d - h$ to $\bar d + h$, where
+
+$$h = t_{n-1} \, \frac{s}{\sqrt{n}}$$
+
+and $t_{n-1}$ is the 97.5 % quantile of Student's t distribution (`scipy.stats.t`) with as many degrees of freedom as there
+are differences, less one. Return the two `float`s $\bar d$ and $h$. If all differences are equal, $h$ is 0.
+""",
+    starter=TWO_GROUPS,
     reference=paired_difference,
     observe=watch_numbers("the mean", "the half-width", rounded=("the mean", "the half-width")),
     cases=(
-        Case("3 runs", lambda g: {"one": [76.0, 78.0, 80.0], "other": [75.0, 75.0, 78.0]}),
+        Case("3 runs, ahead in each", lambda g: {"one": [72.0, 78.0, 80.5], "other": [70.0, 75.0, 78.0]}),
         Case("5 runs that go up and down together", lambda g: runs(g, 5, 2.0, 3.0, 0.5)),
         Case("2 runs", lambda g: {"one": [70.0, 74.0], "other": [71.0, 73.0]}),
         Case("10 runs, the other one is ahead", lambda g: runs(g, 10, -1.5, 1.0, 1.0)),
@@ -80,43 +90,57 @@ def paired_difference(one, other):
     ),
     misconceptions=(
         Misconception(
-            "The interval is that of two *unpaired* groups: what goes up and down in both methods at once counts as "
-            "noise. "
+            "The interval is that of two *unpaired* groups: what goes up and down in both methods at once counts as noise. "
             "Take the differences first, then their spread.",
-            (unpaired_difference, welch_difference),
-        ),
-        Misconception(
-            "The sum of squares is divided by n. The mean was taken from the same numbers, which makes them look "
-            "closer to it "
-            "than they are; the sample standard deviation divides by n - 1.",
-            slips(plain_paired_difference, {"for d in differences) / (n - 1)": "for d in differences) / n"}),
-        ),
-        Misconception(
-            "1.96 is the quantile for a spread that is *known*. Here it is estimated from a few runs, and the "
-            "interval must be "
-            "wider: `t.ppf(0.975, n - 1)`.",
-            slips(
-                plain_paired_difference,
-                {"t.ppf(0.975, n - 1)": "1.96"},
-                {"t.ppf(0.975, n - 1)": "1.959963984540054"},
-                {"t.ppf(0.975, n - 1)": "2"},
+            (
+                written(TWO_GROUPS, paired_difference),
+                unpaired_difference,
+                welch_difference,
             ),
         ),
         Misconception(
-            "`t.ppf(0.95, ...)` leaves 5 % out at *each* end: an interval of 90 %. For 95 % it is 2.5 % at each.",
+            "The degrees of freedom are still those of two groups. From n differences, one is lost to their mean: n - 1.",
+            slips(plain_paired_difference, {QUANTILE: "t.ppf(0.975, 2 * n - 2)"}),
+        ),
+        Misconception(
+            "The sum of squares is divided by n. The mean was taken from the same numbers, which makes them look closer to "
+            "it than they are; the sample standard deviation divides by n - 1.",
+            slips(plain_paired_difference, {"for d in differences) / (n - 1)": "for d in differences) / n"}),
+        ),
+        Misconception(
+            "1.96 is the quantile for a spread that is *known*. Here it is estimated from a few runs, and the interval "
+            "must be wider: take the quantile of Student's t.",
+            slips(
+                plain_paired_difference,
+                {QUANTILE: "1.96"},
+                {QUANTILE: "1.959963984540054"},
+                {QUANTILE: "2"},
+            ),
+        ),
+        Misconception(
+            "The 95 % quantile leaves 5 % out at *each* end: an interval of 90 %. For 95 % it is 2.5 % at each.",
             slips(plain_paired_difference, {"0.975": "0.95"}),
         ),
         Misconception(
             "With n differences there are n - 1 degrees of freedom, not n.",
-            slips(plain_paired_difference, {"t.ppf(0.975, n - 1)": "t.ppf(0.975, n)"}),
+            slips(plain_paired_difference, {QUANTILE: "t.ppf(0.975, n)"}),
         ),
         Misconception(
             "You return the spread of single differences. The mean of n of them is more certain by the square root of n.",
             slips(plain_paired_difference, {"math.sqrt(variance / n)": "math.sqrt(variance)"}),
         ),
         Misconception(
-            "The second number is the whole width of the interval; the half of it is asked for.",
-            slips(plain_paired_difference, {"return mean, t": "return mean, 2 * t"}),
+            "The second number is the standard error of the mean. The interval is wider: the error times the quantile of "
+            "Student's t.",
+            slips(plain_paired_difference, {QUANTILE: "1"}),
+        ),
+        Misconception(
+            "The second number is the whole width of the interval; half of it is asked for.",
+            slips(plain_paired_difference, {"return mean, half": "return mean, 2 * half"}),
+        ),
+        Misconception(
+            "You return the two ends of the interval. Its middle is asked for, and half of its width.",
+            slips(plain_paired_difference, {"return mean, half": "return mean - half, mean + half"}),
         ),
         Misconception(
             "The difference is the wrong way round: `one - other`.",
@@ -124,9 +148,10 @@ def paired_difference(one, other):
         ),
     ),
     hints=(
-        "Make a list of the differences, and forget the two lists that it came from.",
-        "The standard error of their mean is their standard deviation, divided by the square root of n.",
-        "Times `t.ppf(0.975, n - 1)`: 4.3 for three runs, not the 1.96 of a known spread.",
+        "Both scores of a seed go up and down together. What becomes of that in `variance(one) + variance(other)`?",
+        "Make a list of the differences, and forget the two lists that it came from: `stdev(differences)` divided by the "
+        "square root of n is the standard error of their mean.",
+        "Times the quantile with n - 1 degrees of freedom: 4.3 for three runs, not the 2.8 of two groups.",
     ),
 )
 
@@ -146,6 +171,8 @@ def by_signs_alone(differences):
     return plain_sign_flip_p([(d > 0) - (d < 0) for d in differences])
 
 
+SLACK = "slack = 1e-9 * sum(abs(d) for d in differences)"
+
 SIGN_FLIP_P = Exercise(
     name="sign_flip_p",
     chapter="self_supervised",
@@ -155,17 +182,17 @@ SIGN_FLIP_P = Exercise(
     minutes=15,
     goal=r"""
 `differences` is a list of $n$ floats, from 1 to 10 of them: method A minus method B, for each seed. If neither is better,
-each difference could as well have had the other sign. Try all $2^n$ choices of signs $s_i = \pm 1$, and return the
-share of
-them, a `float`, for which
+each difference could as well have had the other sign. Try all $2^n$ choices of signs $s_i = \pm 1$, in double precision,
+and return the share of them, a `float`, for which
 
 $$\Big| \sum_i s_i d_i \Big| \;\ge\; \Big| \sum_i d_i \Big| .$$
 
-The choice that happened is one of them. Sums that agree up to rounding count as equal: let the left side miss the
-right one
-by a billionth (`1e-9`) of $\sum_i |d_i|$. A difference of 0 has two signs like all others; if all are 0, the share is 1.
+The choice that happened is one of them. Sums that agree up to rounding count as equal: the left side may fall short of the
+right one by up to a billionth (`1e-9`) of $\sum_i |d_i|$. A difference of 0 has two signs like all others; if all are 0,
+the share is 1.
 """,
     starter='''
+import math
 from itertools import product
 
 
@@ -174,7 +201,7 @@ def sign_flip_p(differences):
     raise NotImplementedError("write sign_flip_p")
 ''',
     reference=sign_flip_p,
-    observe=one_number,
+    observe=watch_number,
     cases=(
         Case("3 differences, all above 0", lambda g: {"differences": [2.0, 1.0, 3.0]}),
         Case("one goes the other way", lambda g: {"differences": [2.0, -1.0, 3.0]}),
@@ -189,13 +216,16 @@ def sign_flip_p(differences):
             lambda g: {"differences": (torch.randn(8, generator=g, dtype=torch.float64) + 0.5).tolist()},
         ),
         Case("sums of 0", lambda g: {"differences": [1.0, -1.0, 2.0, -2.0]}),
-        Case("tiny ones", lambda g: {"differences": [1e-12, 2e-12, -1e-12]}),
+        Case("tiny ones", lambda g: {"differences": [1e-15, 2e-15, -1e-15]}),
+        Case("two equal ones", lambda g: {"differences": [1.0, 1.0, -1.5, 3.0]}),
+        Case("a sum that is 0 but for rounding", lambda g: {"differences": [0.1, 0.1, 0.1, -0.1, -0.2]}),
+        Case("a large one and a small one", lambda g: {"differences": [1.0, 1e-7]}),
+        Case("a large one and one below a billionth of it", lambda g: {"differences": [1.0, 1e-10]}),
     ),
     misconceptions=(
         Misconception(
             "Only sums on one side are counted. Had the other method been ahead by as much, you would have been as "
-            "surprised: "
-            "compare the sizes.",
+            "surprised: compare the sizes.",
             slips(
                 plain_sign_flip_p,
                 {"if abs(total) >=": "if total >="},
@@ -203,9 +233,8 @@ def sign_flip_p(differences):
             ),
         ),
         Misconception(
-            "Sums that are *equal* to the one that was seen are not counted: the choice of signs that happened is "
-            "left out. "
-            "With it, the share is never 0.",
+            "Sums that are *equal* to the one that was seen are not counted: the choice of signs that happened is left "
+            "out. With it, the share is never 0.",
             slips(
                 plain_sign_flip_p,
                 {"abs(total) >= seen - slack": "abs(total) > seen + slack"},
@@ -220,7 +249,20 @@ def sign_flip_p(differences):
         Misconception(
             "You allow a fixed slack, whatever the size of the differences. Tiny ones then all count as equal: take a "
             "billionth of the sum of the sizes.",
-            slips(plain_sign_flip_p, {"slack = 1e-9 * sum(abs(d) for d in differences)": "slack = 1e-9"}),
+            slips(
+                plain_sign_flip_p,
+                {SLACK: "slack = 1e-9"},
+                {SLACK: "slack = 1e-12"},
+            ),
+        ),
+        Misconception(
+            "Your slack is a share of the sum that was seen. Where that is 0 but for rounding, there is no slack left: take "
+            "a billionth of the sum of the *sizes*.",
+            slips(
+                plain_sign_flip_p,
+                {SLACK: "slack = 1e-9 * abs(sum(differences))"},
+                {"abs(total) >= seen - slack": "abs(total) >= seen or math.isclose(abs(total), seen)"},
+            ),
         ),
         Misconception(
             "You look at the signs alone, as if all differences were of one size.",
@@ -237,8 +279,7 @@ def sign_flip_p(differences):
             slips(plain_sign_flip_p, {"return count / 2 ** len(differences)": "return float(count)"}),
         ),
         Misconception(
-            "One is added to both counts. That is for signs that are drawn at random; here all are tried, and the "
-            "one that "
+            "One is added to both counts. That is for signs that are drawn at random; here all are tried, and the one that "
             "happened is among them.",
             slips(
                 plain_sign_flip_p,
@@ -248,7 +289,7 @@ def sign_flip_p(differences):
     ),
     hints=(
         "`product((1, -1), repeat=n)` gives all choices of signs.",
-        "For each, the size of the sum of sign times difference; count those that are at least as large as what was "
+        "For each, take the size of the sum of sign times difference; count those that are at least as large as what was "
         "seen.",
         "Compare with `abs(sum(differences)) - 1e-9 * sum(abs(d) for d in differences)`.",
     ),

@@ -20,8 +20,7 @@ SEEDS_FOR_ONE_IN_TWENTY = Prediction(
     "much, on either side, in at most 5 % of all cases?",
     explanation="Of 2^n choices of signs two are as extreme: all above 0 and all below. 2 / 2^5 is 6.25 %, 2 / 2^6 is "
     "3.1 %. With three seeds it is 25 %, however large the difference: that is why three seeds are a beginning. An "
-    "interval "
-    "by Student's t can say more with three, since it assumes more: that differences are distributed normally.",
+    "interval by Student's t can say more with three, since it assumes more: that differences are distributed normally.",
     close=0.01,
 )
 
