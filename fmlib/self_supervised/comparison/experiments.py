@@ -11,6 +11,7 @@ from fmlib.self_supervised.comparison.cost import step_cost
 from fmlib.self_supervised.comparison.measures import measure
 from fmlib.self_supervised.contrastive.label_efficiency import supervised_accuracy
 from fmlib.self_supervised.encoder import make_encoder
+from fmlib.self_supervised.masked.training import MAERecipe, MeanOfPatches, make_vit
 
 
 def method_row(method: str, seed: int) -> dict[str, float]:
@@ -24,6 +25,12 @@ def pixels_row(seed: int) -> dict[str, float]:
 
 def random_row(seed: int) -> dict[str, float]:
     return _named("random", measure(make_encoder(1, seed), seed))
+
+
+def random_vit_row(seed: int) -> dict[str, float]:
+    """MAE's network before it has learned anything."""
+    vit = make_vit(MAERecipe.main().model.encoder, seed)
+    return _named("random_vit", measure(MeanOfPatches(vit), seed))
 
 
 def supervised_row(seed: int) -> dict[str, float]:
@@ -54,6 +61,7 @@ COMPARISON = Comparison(
     rows={
         "pixels": pixels_row,
         "random": random_row,
+        "random_vit": random_vit_row,
         "supervised": supervised_row,
         "costs": costs_row,
         **{method: (lambda seed, method=method: method_row(method, seed)) for method in METHODS},

@@ -21,7 +21,8 @@ TITLES: Mapping[str, str] = {
     "mae": "MAE",
 }
 BASELINES: Mapping[str, str] = {"pixels": "raw pixels", "random": "random weights"}
-ALL: Mapping[str, str] = TITLES | BASELINES | {"supervised": "supervised from scratch"}
+UNTRAINED: Mapping[str, str] = BASELINES | {"random_vit": "random weights, MAE's network"}
+ALL: Mapping[str, str] = TITLES | UNTRAINED | {"supervised": "supervised from scratch"}
 MEASURES: Mapping[str, str] = {
     "probe_100": "100 labels",
     "probe_1000": "1,000 labels",
@@ -65,7 +66,7 @@ def table_rows() -> dict[str, list[str | None]]:
         title: [f"{row}_{name}" for name in COLUMNS] for row, title in TITLES.items()
     }
     without_steps = [name if name in MEASURES else None for name in COLUMNS]
-    for row, title in BASELINES.items():
+    for row, title in UNTRAINED.items():
         found[title] = [name and f"{row}_{name}" for name in without_steps]
     found[ALL["supervised"]] = ["supervised_100", "supervised_1000"] + [None] * (len(COLUMNS) - 2)
     return found

@@ -62,7 +62,7 @@ def test_the_table_has_the_names_that_the_rows_give(book):
 def test_every_number_of_a_row_is_in_the_table():
     titles = dict(zip(rows.ALL, rows.table_rows(), strict=True))
     assert titles == dict(rows.ALL)
-    for row in ("rotation", "pixels", "random", "supervised"):
+    for row in ("rotation", "pixels", "random", "random_vit", "supervised"):
         names = [name for name in rows.table_rows()[titles[row]] if name]
         found = compute_row(row, steps=1 if row == "rotation" else None, progress=False)
         assert set(found) == {
