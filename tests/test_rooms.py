@@ -207,6 +207,25 @@ def test_the_table_shows_the_live_row_beside_the_stored_one(toy, tmp_path):
         compare.table("toy", {"Toy": ["toy_probe"]}, ["probe"], live={"Other": [1.0]})
 
 
+def test_a_cell_may_be_empty_and_a_result_may_have_a_unit_of_its_own(own_ledger, tmp_path, monkeypatch):
+    def row(seed):
+        return {"toy_probe": 50.0 + seed, "toy_kept": 7.0}
+
+    toy = compare.Comparison("chapter/lesson", {"toy": row}, units={"_kept": "MB"})
+    monkeypatch.setattr(compare, "load", lambda what: toy)
+    said = []
+    compare.run("toy", folder=tmp_path, say=said.append)
+    assert "toy, seed 0: toy_probe 50.0, toy_kept 7.00 (" in said[0]
+    known = ledger.results("chapter/lesson/toy")
+    assert [known[f"chapter/lesson/{name}"]["unit"] for name in ("toy_probe", "toy_kept")] == ["%", "MB"]
+    rows = {"Toy": ["toy_probe", "toy_kept"], "Other": ["toy_probe", None]}
+    table = compare.table("toy", rows, ["probe", "kept"], live={"Toy": [49.5, 8.25], "Other": [1.0, None]})
+    assert table.text.splitlines()[1:] == [
+        "Toy: 51.0 ± 1.0, 7.00 ± 0.00", "Toy, just now: 49.5, 8.25", "Other: 51.0 ± 1.0", "Other, just now: 1.0",
+    ]  # fmt: skip
+    assert table.markup.count("<td></td>") == 3  # a corner and what two rows lack
+
+
 # ---- figures
 
 

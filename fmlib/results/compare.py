@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fmlib import commands, scale
@@ -21,6 +21,7 @@ from fmlib.results import ledger
 from fmlib.viz import HTML
 
 WHERE = {
+    "self_supervised": "fmlib.self_supervised.comparison.experiments",
     "contrastive": "fmlib.self_supervised.contrastive.experiments",
     "pretraining": "fmlib.llm.pretraining.experiments",
     "family": "fmlib.llm.family.ladder",
@@ -34,7 +35,8 @@ class Comparison:
     Args:
         prefix: of the ledger names, e.g. ``"self_supervised/contrastive"``.
         rows: row -> function of a seed that trains, measures, and returns result name -> number.
-        unit: of all numbers.
+        unit: of all numbers, but for those whose name ends in one of `units`.
+        units: ending of a result name -> unit.
         measured: what the numbers are, for the caption of a table.
         seeds: how many.
         version: raise it when a change of the code makes old rows incomparable.
@@ -43,9 +45,14 @@ class Comparison:
     prefix: str
     rows: Mapping[str, Callable[[int], dict[str, float]]]
     unit: str = "%"
+    units: Mapping[str, str] = field(default_factory=dict)
     measured: str = "% right"
     seeds: int = 3
     version: int = 1
+
+    def unit_of(self, name: str) -> str:
+        """The unit of a result."""
+        return next((unit for ending, unit in self.units.items() if name.endswith(ending)), self.unit)
 
 
 def load(what: str) -> Comparison:
@@ -99,14 +106,16 @@ def run(
             seconds = time.perf_counter() - start
             done.append({"numbers": numbers, "seconds": seconds, "device": scale.device_name()})
             atomic_write_text(file, json.dumps(done[-1]))
-            told = ", ".join(f"{k} {ledger.format_number(v, comparison.unit)}" for k, v in numbers.items())
+            told = ", ".join(
+                f"{k} {ledger.format_number(v, comparison.unit_of(k))}" for k, v in numbers.items()
+            )
             say(f"{row}, seed {seed}: {told} ({seconds:.0f} s)")
         seconds = sum(d["seconds"] for d in done)
         # A seed may have been kept from an earlier run, on another machine.
         device = " and ".join(dict.fromkeys(d["device"] for d in done))
         entries = {
             f"{comparison.prefix}/{name}": ledger.summarize(
-                [d["numbers"][name] for d in done], comparison.unit, seconds, device
+                [d["numbers"][name] for d in done], comparison.unit_of(name), seconds, device
             )
             for name in done[0]["numbers"]
         }
@@ -142,7 +151,7 @@ def _kept(file: Path) -> dict:
 
 def table(
     what: str,
-    rows: Mapping[str, Sequence[str]],
+    rows: Mapping[str, Sequence[str | None]],
     columns: Sequence[str],
     live: Mapping[str, Sequence[float | None]] | None = None,
 ) -> HTML:
@@ -150,7 +159,7 @@ def table(
 
     Args:
         what: name of the comparison.
-        rows: title -> result names without the comparison's prefix, one for each column.
+        rows: title -> result names without the comparison's prefix, one for each column; None leaves a cell empty.
         columns: their titles.
         live: title of a row -> its numbers as just computed; None leaves a cell empty.
 
@@ -167,29 +176,32 @@ def table(
     if unknown:
         raise ValueError(f"live row {unknown[0]!r} is none of {', '.join(rows)}")
     known = ledger.results(comparison.prefix + "/")
-    every = [
-        known[n] for names in rows.values() for leaf in names if (n := f"{comparison.prefix}/{leaf}") in known
-    ]
+    entries = {
+        title: [known.get(f"{comparison.prefix}/{name}") for name in names] for title, names in rows.items()
+    }
+    every = [entry for row in entries.values() for entry in row if entry]
     mixed = len({entry["scale"] for entry in every}) > 1
     body, lines, used = [], [], []
     for title, names in rows.items():
         cells, told = [], []
-        for name in (f"{comparison.prefix}/{leaf}" for leaf in names):
-            entry = known.get(name)
-            shown = ledger.format_cell(entry) if entry else "not yet run"
+        for name, entry in zip(names, entries[title], strict=True):
+            shown = "" if name is None else ledger.format_cell(entry) if entry else "not yet run"
             used += [entry] if entry else []
-            cells.append(f'<td><span class="fmlib-cell" data-name="{name}">{shown}</span></td>')
+            marked = f'<span class="fmlib-cell" data-name="{comparison.prefix}/{name}">{shown}</span>'
+            cells.append(f"<td>{marked if shown else ''}</td>")
             told.append(shown)
-        found = [known[n] for leaf in names if (n := f"{comparison.prefix}/{leaf}") in known]
+        found = [entry for entry in entries[title] if entry]
         at = f" (scale {' and '.join(_different(found, 'scale'))})" if mixed and found else ""
         body.append(f'<tr><th scope="row">{title}{at}</th>{"".join(cells)}</tr>')
-        lines.append(f"{title}{at}: {', '.join(told)}")
+        lines.append(f"{title}{at}: {', '.join(each for each in told if each)}")
         if title in live:
-            unit = comparison.unit
-            told = ["" if value is None else ledger.format_number(value, unit) for value in live[title]]
+            told = [
+                "" if value is None else ledger.format_number(value, comparison.unit_of(name or ""))
+                for value, name in zip(live[title], names, strict=True)
+            ]
             shown = "".join(f"<td>{value}</td>" for value in told)
             body.append(f'<tr><th scope="row"><em>{title}, just now</em></th>{shown}</tr>')
-            lines.append(f"{title}, just now: {', '.join(told)}")
+            lines.append(f"{title}, just now: {', '.join(each for each in told if each)}")
     caption = f"{comparison.measured}; mean ± standard deviation"
     if used:
         minutes = sum({(e["seconds"], e["date"]): e["seconds"] for e in used}.values()) / 60
