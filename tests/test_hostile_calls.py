@@ -461,8 +461,6 @@ ELSEWHERE = {  # public functions with tensors that are no pure functions for a 
     "fmlib.self_supervised.masked.training.mae": {"train_mae"},
 }
 ELSEWHERE |= {
-    "fmlib.self_supervised.runs": {"fit_recipe"},
-    "fmlib.self_supervised.methods": {"train_encoder"},
     "fmlib.self_supervised.runs": {"as_floats", "fit_recipe"},
     "fmlib.self_supervised.pretext.cpc": {"other_recordings", "other_moments", "cpc_losses"},
     "fmlib.self_supervised.pretext.experiments": {
