@@ -7,7 +7,7 @@ from drawn import check_drawing, check_every_shape_is_said, check_names, check_s
 from fmlib.llm.family import masking
 from fmlib.llm.family.bert import BertConfig
 from fmlib.nn.vit import ViTConfig
-from fmlib.self_supervised.masked import bert, diagrams, mae, pairs
+from fmlib.self_supervised.masked import bert, diagrams, hiding, mae, pairs, targets
 
 DRAWINGS = [diagrams.mae, diagrams.bert]
 SIZES = {
@@ -35,7 +35,15 @@ def roots():
         "MAE": mae.MAE(config),
         "BertPretraining": bert.BertPretraining(BertConfig.tiny(vocab_size=32)),
     }
-    return {**vars(mae), **vars(bert), **vars(pairs), **vars(masking), **models}
+    return {
+        **vars(hiding),
+        **vars(targets),
+        **vars(mae),
+        **vars(bert),
+        **vars(pairs),
+        **vars(masking),
+        **models,
+    }
 
 
 @pytest.mark.parametrize("draw", DRAWINGS)
@@ -48,14 +56,14 @@ def test_every_shape_is_what_flows(draw, roots, generator):
     def step():
         images = torch.rand(5, 3, 12, 12)
         painted, hidden = roots["MAE"](images, torch.rand(5, 9))
-        mae.mae_loss(painted, mae.patch_targets(images, 4), hidden)
+        targets.mae_loss(painted, targets.patch_targets(images, 4), hidden)
         pieces = torch.randint(3, 32, (5, 6))
         follows = torch.tensor([True, False, True, True, False])
         tokens, types, labels = pairs.sentence_pairs(pieces, pieces.flip(0), follows, 1, 2)
-        read, targets = masking.mask_tokens(tokens, 0, 32, generator=generator, special=(1, 2))
-        asked = targets != -100
+        read, wanted = masking.mask_tokens(tokens, 0, 32, generator=generator, special=(1, 2))
+        asked = wanted != -100
         logits, relation = roots["BertPretraining"].forward(read, types=types, asked=asked)
-        bert.pretraining_loss(logits, targets[asked], relation, labels)
+        bert.pretraining_loss(logits, wanted[asked], relation, labels)
 
     check_shapes(draw(), roots, SIZES, run_quietly(step))
 
