@@ -5,7 +5,7 @@ from fmlib.viz import Diagram
 
 def comparison() -> Diagram:
     """From a budget to the ledger, the same way for every method."""
-    d = Diagram("One row of the comparison: nothing but the method changes", width=390)
+    d = Diagram("One row of the comparison: the same budget, seed and judges in every row", width=390)
     budget = d.box("Budget", 20, 8, width=90, kind="data")
     method = d.box("method", 150, 8, width=80, kind="data", code="train:method")
     train = d.box("train", 5, 76, width=250)

@@ -135,7 +135,15 @@ def plot_budgets(live: Mapping[int, Sequence[float]], levels: Mapping[str, float
     figure, (axes,) = panels(1, 3.0)
     means = [fmean(draws) for draws in live.values()]
     spread = [stdev(draws) if len(draws) > 1 else 0.0 for draws in live.values()]
-    axes.errorbar(list(live), means, yerr=spread, fmt="o-", capsize=3, color=COLORS[0], label="one run each")
+    axes.errorbar(
+        list(live),
+        means,
+        yerr=spread,
+        fmt="o-",
+        capsize=3,
+        color=COLORS[0],
+        label="one run each, ± deviation over draws",
+    )
     for k, (name, level) in enumerate(levels.items()):
         axes.axhline(level, ls=("--", ":")[k % 2], lw=1.4, color=COLORS[2 + k % 4], label=name)
     axes.set_xticks(list(live))
