@@ -19,6 +19,9 @@ ifneq ($(shell cat $(READY) 2>/dev/null),$(realpath .venv))
 .PHONY: $(READY)
 endif
 
+# Two processes on shared cores: waiting threads must sleep, not spin.
+QUIET := OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 OMP_NUM_THREADS=1
+
 .DEFAULT_GOAL := help
 .PHONY: help env book serve lab run test mutants devices browser compare bench stale lint clean
 
@@ -53,10 +56,10 @@ test: book browser ## run every test; where torch sees CUDA the notebooks at sca
 	@$(BIN)/python tools/run_tests.py $(if $(TEST_SCALE),--scale $(TEST_SCALE))
 
 mutants: $(READY) ## put every slip in a right answer to the exercise checks (some are in make test)
-	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 OMP_NUM_THREADS=1 $(BIN)/python tools/mutants.py --processes 2
+	@$(QUIET) $(BIN)/python tools/mutants.py --processes 2
 
 devices: $(READY) ## run every lesson on a device that refuses what a GPU refuses (a few are in make test)
-	@OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --every-lesson tests/test_lessons_on_another_device.py
+	@$(QUIET) $(BIN)/python -m pytest -n 2 --every-lesson tests/test_lessons_on_another_device.py
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")
 	$(BIN)/python -m fmlib.results $(WHAT) $(if $(ROWS),--rows $(ROWS))

@@ -1,7 +1,8 @@
 """How the quick start judges what a method has learned: one small function for each kind of data.
 
-Each asks about held-out data, and puts beside the answer what needs no training. Where there is a validation split, it is
-asked: a quick start may be run again and again, and what is chosen by it has spoiled no test.
+Each asks about held-out data, and puts beside the answer what needs no training. Pictures, spoken words and letters are
+those of validation splits: a quick start may be run again and again, and what is chosen by it has spoiled no test. Emoji
+and the voices of recordings have no such split, and are asked about the data that the lesson asks about.
 """
 
 import math
@@ -99,7 +100,7 @@ def emoji_features(encoder: nn.Module) -> Float[Tensor, "drawings features"]:
 def judge_emoji(encoder: nn.Module, seed: int) -> Report:
     """The lesson's probes: what held-out emoji show, and who drew them; beside them what the lesson has there.
 
-    Emoji have no validation split. The lesson asks about the same drawings, and nothing was chosen by them.
+    Emoji have no validation split: the lesson asks about the same drawings.
 
     Args:
         encoder: from gray pictures to features.
@@ -130,7 +131,8 @@ def sound_features(model: CPC) -> Float[Tensor, "recordings features"]:
 
 
 def judge_sound(model: CPC, seed: int) -> Report:
-    """The lesson's probes, words by validation voices; beside them random weights and the log-mel spectrogram.
+    """The lesson's probes, words by validation voices and voices in held-out takes; beside them random weights and the
+    log-mel spectrogram.
 
     Args:
         model: trained.

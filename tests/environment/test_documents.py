@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from fmlib.results import compare
+from fmlib.self_supervised.methods import METHODS
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = {
@@ -53,6 +54,14 @@ def test_readme_names_every_comparison():
         if line.startswith("| `make compare") and "ledger" in line
     )
     assert [name for name in compare.WHERE if f"`{name}`" not in row] == []
+
+
+def test_readme_and_the_chapters_page_name_every_method_of_the_quick_start():
+    (row,) = (line for line in TEXTS["README.md"].splitlines() if "-m fmlib.self_supervised`" in line)
+    assert [name for name in METHODS if f"`{name}`" not in row] == ["simclr"]  # the default, by its own name
+    page = (ROOT / "book/self_supervised/index.md").read_text(encoding="utf-8")
+    (named,) = (part for part in page.split("\n\n") if "python -m fmlib.self_supervised METHOD" in part)
+    assert re.findall(r"`(\w+)`", named) == list(METHODS)
 
 
 @pytest.mark.parametrize("name", ["README.md", "book/setup.md"])
