@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+SMALL_PHONE, PHONE = {"width": 360, "height": 740}, {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
 TALLEST_SHIFT = 0.1  # of the layout while a page loads; what Lighthouse calls good
 READY = "async () => { if (window.MathJax?.startup?.promise) await window.MathJax.startup.promise; }"
 SHOWN = "async () => { await document.fonts.ready; await new Promise((done) => setTimeout(done, 300)); }"
@@ -17,6 +18,10 @@ SCROLL = """async () => {
   }
   scrollTo({ top: 0, behavior: "instant" });
 }"""
+# What of a lesson's beginning is on the first screen; the promise is the first paragraph of the notebook's first cell.
+FIRST = """() => Object.entries({
+  title: "article h1", minutes: ".fmlib-minutes", promise: ".fmlib-notebook-header ~ p",
+}).filter(([, what]) => document.querySelector(what)?.getBoundingClientRect().bottom < innerHeight).map(([name]) => name)"""
 LONGEST = 60  # seconds that a script on a page may take
 
 
@@ -31,7 +36,14 @@ class Visit:
     axe_light: list[tuple] = field(default_factory=list)
     axe_dark: list[tuple] = field(default_factory=list)
     wide: str | None = None
-    shift: float = 0.0
+    shift: float = 0.0  # while it loads, with pictures that come late
+    pictures: int = 0  # that were held back
+    received: int = 0  # bytes over the wire, with an empty cache
+    small: list[str] = field(default_factory=list)  # figures that a phone shows too small
+    sizes: list[float] = field(default_factory=list)  # of headings on a phone
+    first: list[str] = field(
+        default_factory=list
+    )  # what of a lesson's beginning a phone's first screen shows
 
 
 def watch(page, visit: Visit) -> None:
@@ -43,6 +55,17 @@ def watch(page, visit: Visit) -> None:
         "response",
         lambda answer: visit.errors.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None,
     )
+
+
+def weigh(page, visit: Visit) -> None:
+    """Count the bytes that come over the wire."""
+    network = page.context.new_cdp_session(page)
+    network.send("Network.enable")
+
+    def finished(event):
+        visit.received += event["encodedDataLength"]
+
+    network.on("Network.loadingFinished", finished)
 
 
 def settle(page, script: str, argument=None):

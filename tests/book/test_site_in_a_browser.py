@@ -3,8 +3,22 @@
 from pathlib import Path
 
 import pytest
-from browsing import DESKTOP, PHONE, READY, SCROLL, TALLEST_SHIFT, Visit, settle, themed, watch
-from site_files import page_names
+from browsing import (
+    DESKTOP,
+    FIRST,
+    PHONE,
+    READY,
+    SCROLL,
+    SHOWN,
+    SMALL_PHONE,
+    TALLEST_SHIFT,
+    Visit,
+    settle,
+    themed,
+    watch,
+    weigh,
+)
+from site_files import lessons, page_names
 
 pytestmark = pytest.mark.browser
 
@@ -14,9 +28,8 @@ THEMES_OWN = (
     ("label-content-name-mismatch", "search-button"),
     ("region", "logo__title"),
 )
-AXE_RUN = """async (rules) => {
-  const options = { resultTypes: ["violations"], ...(rules ? { runOnly: rules } : {}) };
-  const result = await axe.run(document, options);
+AXE_RUN = """async (options) => {
+  const result = await axe.run(document, { resultTypes: ["violations"], ...options });
   return result.violations.flatMap((v) => v.nodes.map((n) => [v.id, n.html.slice(0, 300), n.failureSummary]));
 }"""
 WIDE = """() => {
@@ -27,17 +40,56 @@ WIDE = """() => {
 }"""
 
 
+# Contrast is a matter of colors, and the spans of code and of formulas have few: of each kind of span (its classes and
+# those of all around it) one stays, the others become text. It leaves the page as it looks.
+THIN = """() => {
+  const seen = new Set();
+  for (const e of document.querySelectorAll("pre span, mjx-container *")) {
+    let kind = e.getAttribute("style") ?? "";
+    for (let at = e; at && at.tagName !== "ARTICLE"; at = at.parentElement) kind += "|" + at.tagName + at.className;
+    if (seen.has(kind)) e.replaceWith(...e.childNodes); else seen.add(kind);
+  }
+}"""
+SMALL_FIGURES = """() => [...document.querySelectorAll(".fm-figure")].flatMap((box) => {
+  const least = parseFloat(box.style.getPropertyValue("--fm-least")), picture = box.querySelector("img");
+  if (!picture.checkVisibility()) return [];
+  const shown = picture.getBoundingClientRect().width;
+  return shown >= least - 1 ? [] : [`${picture.alt.slice(0, 60)}: ${shown} of ${least} px`];
+})"""
+SIZES = """() => ["h1", "h2", "h3"].map((tag) => {
+  const one = [...document.querySelectorAll("article " + tag)].find((e) => e.checkVisibility());
+  return one ? parseFloat(getComputedStyle(one).fontSize) : null;
+}).filter((size) => size !== null)"""
+LARGEST = 2_000_000  # bytes over the wire, of the page of a lesson with all that it asks for
+
+
+def come(page, address: str, visit: Visit) -> None:
+    """Load a page whose pictures come late: after everything else has its place."""
+    held, late = [], []
+    page.route("**/_images/*", lambda route, request: route.continue_() if late else held.append(route))
+    page.goto(address, wait_until="domcontentloaded")
+    settle(page, READY)
+    settle(page, SHOWN)
+    visit.pictures = len(held)
+    late.append(True)
+    for route in held:
+        route.continue_()
+    page.wait_for_load_state("load")
+    settle(page, SHOWN)
+    visit.shift = page.evaluate("window.shift")
+
+
 @pytest.fixture(scope="module")
 def visits(chromium, base) -> dict[str, Visit]:
-    """One visit to each page: light on a desktop, then dark, then as wide as a phone."""
-    context, found = themed(chromium, "light", DESKTOP), {}
+    """One first visit to each page: light on a desktop, then dark, then as wide as two phones."""
+    found = {}
     for name in page_names():
         visit = found[name] = Visit()
+        context = themed(chromium, "light", DESKTOP)
         page = context.new_page()
         watch(page, visit)
-        page.goto(base + name, wait_until="load")
-        settle(page, READY)
-        visit.shift = page.evaluate("window.shift")
+        weigh(page, visit)
+        come(page, base + name, visit)
         settle(page, SCROLL)
         page.wait_for_load_state("networkidle")
         visit.formulas = page.locator("article .math").count()
@@ -46,15 +98,23 @@ def visits(chromium, base) -> dict[str, Visit]:
             " || e.querySelector('mjx-merror')).map((e) => e.textContent.slice(0, 80))"
         )
         page.add_script_tag(path=AXE)
-        visit.axe_light = [tuple(one) for one in settle(page, AXE_RUN)]
+        rest = {"rules": {"color-contrast": {"enabled": False}}}
+        visit.axe_light = [tuple(one) for one in settle(page, AXE_RUN, rest)]
+        page.evaluate(THIN)
+        contrast = {"runOnly": ["color-contrast"]}
+        visit.axe_light += [tuple(one) for one in settle(page, AXE_RUN, contrast)]
         page.evaluate(
             "document.documentElement.dataset.mode = document.documentElement.dataset.theme = 'dark'"
         )
-        visit.axe_dark = [tuple(one) for one in settle(page, AXE_RUN, ["color-contrast"])]
+        visit.axe_dark = [tuple(one) for one in settle(page, AXE_RUN, contrast)]
         page.set_viewport_size(PHONE)
+        page.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+        visit.small, visit.sizes, visit.first = (
+            page.evaluate(what) for what in (SMALL_FIGURES, SIZES, FIRST)
+        )
+        page.set_viewport_size(SMALL_PHONE)
         visit.wide = page.evaluate(WIDE)
-        page.close()
-    context.close()
+        context.close()
     return found
 
 
@@ -94,5 +154,28 @@ def test_the_dark_pages_have_enough_contrast(visits):
     assert found == [], "\n".join(found)
 
 
-def test_pages_do_not_jump_while_they_load(visits):
+def test_pages_do_not_jump_while_they_load_and_when_their_pictures_come_late(visits):
+    assert all(visits[name].pictures > 0 for name in lessons())
     assert {name: visit.shift for name, visit in visits.items() if visit.shift > TALLEST_SHIFT} == {}
+
+
+def test_the_page_of_a_lesson_is_under_two_megabytes_in_all(visits):
+    sizes = {name: visits[name].received for name in lessons()}
+    print({name: f"{size / 1e6:.2f} MB" for name, size in sizes.items()})
+    assert sizes
+    assert min(sizes.values()) > 100_000  # so that the bytes were counted
+    assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
+
+
+def test_a_phone_shows_figures_with_readable_text(visits):
+    assert {name: visit.small for name, visit in visits.items() if visit.small} == {}
+
+
+def test_headings_on_a_phone_are_the_smaller_the_deeper(visits):
+    sizes = {name: visit.sizes for name, visit in visits.items()}
+    assert {name: some for name, some in sizes.items() if some != sorted(set(some), reverse=True)} == {}
+
+
+def test_a_lesson_opens_with_title_promise_and_minutes_on_a_phone(visits):
+    for name in lessons():
+        assert visits[name].first == ["title", "minutes", "promise"], name

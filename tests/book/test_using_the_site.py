@@ -1,33 +1,10 @@
 """How pages come and what a reader does with them; apart from the visits to all pages, so that both can run at once."""
 
 import pytest
-from browsing import DESKTOP, PHONE, READY, SCROLL, SHOWN, TALLEST_SHIFT, Visit, opened, settle, themed, watch
+from browsing import DESKTOP, PHONE, READY, Visit, opened, settle, themed, watch
 from site_files import page_names
 
 pytestmark = pytest.mark.browser
-
-LARGEST = 2_000_000  # bytes over the wire, of the page of a lesson with all that it asks for
-
-
-def test_pictures_that_come_late_move_nothing(chromium, base):
-    context, shifts, held = themed(chromium, "light", DESKTOP), {}, []
-    context.route("**/_images/*", lambda route, request: held.append(route))
-    for name in page_names():
-        page = context.new_page()
-        page.goto(base + name, wait_until="domcontentloaded")
-        settle(page, READY)
-        if held:
-            settle(page, SHOWN)
-            for route in held:
-                route.continue_()
-            held.clear()
-            page.wait_for_load_state("load")
-            settle(page, SHOWN)
-            shifts[name] = page.evaluate("window.shift")
-        page.close()
-    context.close()
-    assert set(lessons()) <= set(shifts)
-    assert {name: shift for name, shift in shifts.items() if shift > TALLEST_SHIFT} == {}
 
 
 def test_the_book_works_from_a_folder(chromium, site):
@@ -54,52 +31,6 @@ def test_the_root_of_the_site_leads_to_the_start_page(chromium, site, base):
         page.wait_for_url("**/book/index.html")
         page.close()
     context.close()
-
-
-def lessons() -> list[str]:
-    return [name for name in page_names() if name.startswith("notebooks/")]
-
-
-def test_the_page_of_a_lesson_is_under_two_megabytes_in_all(chromium, base):
-    sizes = {}
-    for name in lessons():
-        context = themed(chromium, "light", DESKTOP)
-        page, received = context.new_page(), []
-        network = context.new_cdp_session(page)
-        network.send("Network.enable")
-        network.on(
-            "Network.loadingFinished", lambda event, sink=received: sink.append(event["encodedDataLength"])
-        )
-        page.goto(base + name, wait_until="load")
-        settle(page, READY)
-        settle(page, SCROLL)
-        page.wait_for_load_state("networkidle")
-        sizes[name] = sum(received)
-        context.close()
-    print({name: f"{size / 1e6:.2f} MB" for name, size in sizes.items()})
-    assert sizes
-    assert {name: size for name, size in sizes.items() if size > LARGEST} == {}
-
-
-def test_sliders_without_a_kernel_work_from_the_keyboard(chromium, base):
-    context, moved = themed(chromium, "light", DESKTOP), 0
-    for name in lessons():
-        page = context.new_page()
-        page.goto(base + name, wait_until="load")
-        for box in page.locator(".fm-slider").all():
-            slider, picture = box.locator("input[type=range]"), box.locator("img")
-            before = slider.get_attribute("aria-valuetext"), picture.get_attribute("src")
-            at_the_end = slider.input_value() == slider.get_attribute("max")
-            slider.focus()
-            page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
-            after = slider.get_attribute("aria-valuetext"), picture.get_attribute("src")
-            assert before[0] != after[0], name
-            assert before[1] != after[1], name
-            assert picture.get_attribute("alt"), name
-            moved += 1
-        page.close()
-    context.close()
-    assert moved > 0, "no lesson has a slider that works without a kernel"
 
 
 def test_the_search_finds_a_word_and_leads_to_it(chromium, base):
