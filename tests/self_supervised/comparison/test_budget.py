@@ -153,6 +153,6 @@ def test_the_rows_are_those_that_the_ledger_promises():
     assert compare.load("self_supervised") is COMPARISON
     assert COMPARISON.prefix == "self_supervised/comparison"
     assert COMPARISON.seeds >= 3
-    assert list(COMPARISON.rows) == ["pixels", "random", "supervised", *METHODS]
+    assert list(COMPARISON.rows) == ["pixels", "random", "random_vit", "supervised", "costs", *METHODS]
     assert set(COMPARISON.rows["pixels"](0)) == {"pixels_probe_100", "pixels_retrieval"}
-    assert set(COMPARISON.rows["supervised"](0)) == {"supervised_100"}
+    assert set(COMPARISON.rows["supervised"](0)) == {"supervised_100", "supervised_1000"}

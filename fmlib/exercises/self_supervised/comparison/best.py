@@ -1,6 +1,5 @@
 """What choosing does to a number: expected_best, score_of_chosen."""
 
-import functools
 import math
 import time
 from collections.abc import Callable
@@ -62,21 +61,25 @@ PROBES = (40, 4), (22, 11)
 
 
 def seconds(function: Callable, runs: int, count: int) -> float:
-    """What a call takes."""
-    given, start = [70 + i / runs for i in range(runs)], time.perf_counter()
+    """What a call takes of a processor; what else the machine does meanwhile does not count."""
+    given, start = [70 + i / runs for i in range(runs)], time.thread_time()
     function(given, count)
-    return time.perf_counter() - start
-
-
-@functools.cache
-def patience() -> float:
-    """A fifth of what it takes to go through the ways of the first probe: a count takes a hundredth of it."""
-    return min(seconds(by_listing, *PROBES[0]) for _ in range(3)) / 5
+    return time.thread_time() - start
 
 
 def counts(function: Callable) -> bool:
-    """Whether a function is quick in all probes; each gets three tries, since the machine may be busy."""
-    return all(any(seconds(function, *probe) < patience() for _ in range(3)) for probe in PROBES)
+    """Whether a function's time grows little from one way to pick a run to many ways to pick several.
+
+    Compared with itself, so that a slow machine or a slow way to read the runs does not count: who goes through all ways
+    takes some thousand times as long, who counts them as many times as there are runs to pick. Each gets three tries.
+    """
+    clock = max(2e-5, time.get_clock_info("thread_time").resolution / 100)  # shorter times are not told apart
+
+    def quick(runs: int, count: int) -> bool:
+        once = max(clock, min(seconds(function, runs, 1) for _ in range(3)))
+        return any(seconds(function, runs, count) <= 100 * once for _ in range(3))
+
+    return all(quick(*probe) for probe in PROBES)
 
 
 def watch_best(function: Callable, inputs: dict[str, Any]) -> Notes:

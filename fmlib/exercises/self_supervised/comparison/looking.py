@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
-from fmlib.exercises.compare import Spelled, describe
-from fmlib.exercises.numbers import one_number
+from fmlib.exercises.compare import Number, Spelled, describe
+from fmlib.exercises.numbers import as_number
 from fmlib.exercises.observe import Notes, Observe, watch
 
 
@@ -30,6 +28,8 @@ def watch_numbers(*result: str, rounded: tuple[str, ...]) -> Observe:
 
 def number(name: str, value: Any) -> Notes:
     """Two notes: whether a value is a number, in words, and which."""
-    seen = one_number(lambda: value, {})["the result"]
-    is_one = isinstance(seen, Tensor) and seen is not value
-    return {f"what {name} is": Spelled("a float" if is_one else describe(value)), name: seen}
+    seen = as_number(value)
+    return {
+        f"what {name} is": Spelled("a float" if isinstance(seen, Number) else describe(value)),
+        name: seen,
+    }
