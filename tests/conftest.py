@@ -33,7 +33,9 @@ settings.load_profile("book")
 
 
 def pytest_addoption(parser):
-    parser.addoption("--every-lesson", action="store_true", help="all lessons and comparisons on another device, not a few")
+    parser.addoption(
+        "--every-lesson", action="store_true", help="all lessons and comparisons on another device, not a few"
+    )
 
 
 @pytest.fixture(autouse=True)
