@@ -55,6 +55,10 @@ class There(torch.Tensor):
     def numpy(self, *args, **options):
         raise TypeError(f"a {NAME} tensor cannot become an array: use .cpu()")
 
+    def untyped_storage(self):
+        """The bytes that stand for those on the device, so that they can be counted."""
+        return self.here.untyped_storage()
+
     __array__ = numpy
     __torch_function__ = torch._C._disabled_torch_function_impl
 
