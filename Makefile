@@ -58,7 +58,7 @@ test: book browser ## run every test; where torch sees CUDA the notebooks at sca
 mutants: $(READY) ## put every slip in a right answer to the exercise checks (some are in make test)
 	@$(QUIET) $(BIN)/python tools/mutants.py --processes 2
 
-devices: $(READY) ## run every lesson on a device that refuses what a GPU refuses (a few are in make test)
+devices: $(READY) ## run every lesson and comparison on a device that refuses what a GPU refuses (a few are in make test)
 	@$(QUIET) $(BIN)/python -m pytest -n 2 --every-lesson tests/test_lessons_on_another_device.py
 
 compare: $(READY) ## compute the many-seed comparisons into the ledger (WHAT=contrastive ROWS="simclr moco")

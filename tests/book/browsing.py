@@ -41,9 +41,7 @@ class Visit:
     received: int = 0  # bytes over the wire, with an empty cache
     small: list[str] = field(default_factory=list)  # figures that a phone shows too small
     sizes: list[float] = field(default_factory=list)  # of headings on a phone
-    first: list[str] = field(
-        default_factory=list
-    )  # what of a lesson's beginning a phone's first screen shows
+    first: list[str] = field(default_factory=list)  # what of `FIRST` a phone shows
 
 
 def watch(page, visit: Visit) -> None:

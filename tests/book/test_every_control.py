@@ -119,24 +119,25 @@ def phone(chromium):
     context.close()
 
 
+def slider_state(box) -> dict[str, str]:
+    """What a slider without a kernel says and shows."""
+    slider, picture = box.locator("input[type=range]"), box.locator("img")
+    return {
+        "says": slider.get_attribute("aria-valuetext"),
+        "shows": picture.get_attribute("src"),
+        "alt": picture.get_attribute("alt"),
+    }
+
+
 def with_keys(page) -> list[tuple[dict, dict]]:
-    """What each slider without a kernel says and shows -> before and after one arrow key."""
+    """The state of each slider without a kernel, before and after one arrow key."""
     states = []
     for box in page.locator(".fm-slider").all():
-        slider, picture = box.locator("input[type=range]"), box.locator("img")
-
-        def state(slider=slider, picture=picture) -> dict:
-            return {
-                "says": slider.get_attribute("aria-valuetext"),
-                "shows": picture.get_attribute("src"),
-                "alt": picture.get_attribute("alt"),
-            }
-
-        before = state()
+        slider, before = box.locator("input[type=range]"), slider_state(box)
         at_the_end = slider.input_value() == slider.get_attribute("max")
         slider.focus()
         page.keyboard.press("ArrowLeft" if at_the_end else "ArrowRight")
-        states.append((before, state()))
+        states.append((before, slider_state(box)))
     return states
 
 

@@ -49,7 +49,8 @@ THIN = """() => {
     if (!kinds.has(e)) kinds.set(e, kind(e.parentElement) + "|" + e.tagName + e.className + (e.getAttribute("style") ?? ""));
     return kinds.get(e);
   };
-  for (const e of document.querySelectorAll("pre span:not([id], [role], [tabindex])")) {
+  for (const e of document.querySelectorAll("pre span")) {
+    if ([...e.attributes].some(({ name }) => name !== "class" && name !== "style")) continue;
     const one = kind(e);
     if (seen.has(one)) e.replaceWith(...e.childNodes); else seen.add(one);
   }
