@@ -139,6 +139,22 @@ def test_a_module_that_a_cell_runs_by_its_name_counts_whole(hashed):
     assert hashed(cells, **edited("parts", "2 * x", "3 * x")) == hashed(cells)
 
 
+def test_a_list_of_modules_that_grows_does_not_and_any_other_list_does(hashed):
+    cells = ["from fmlib import lists\n\nlists.CHAPTERS, lists.WHERE, lists.SIZES, lists.MIXED"]
+    lists = """
+        CHAPTERS = ("lesson", "parts")
+        WHERE = {"far away": "fmlib.far"}
+        SIZES = ["large", "small"]
+        MIXED = ("parts", 3)
+        """
+    before = hashed(cells, lists=lists)
+    assert hashed(cells, lists=lists.replace('"parts")', '"parts", "far")')) == before
+    assert hashed(cells, lists=lists.replace('"fmlib.far"', '"fmlib.far", "near": "fmlib.parts"')) == before
+    assert hashed(cells, lists=lists.replace('"large"', '"huge"')) != before
+    assert hashed(cells, lists=lists.replace("3", "4")) != before
+    assert hashed(cells, lists=lists.replace('"parts")', '"nowhere")')) != before
+
+
 def test_a_changed_cell_makes_a_lesson_stale_and_a_comment_or_magic_does_not(hashed):
     assert hashed(["from fmlib.lesson import Model\n\nModel().run(2)"]) != hashed()
     assert (

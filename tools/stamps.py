@@ -3,7 +3,8 @@
 Behind a cell stand the functions, classes and constants of fmlib that it names, and what these name in turn. They are
 compared as syntax trees without docstrings, annotations and imports of fmlib, so that a better docstring changes nothing,
 and neither does a file that moves or gets another name. What is found by a string at run time (the exercises, the
-comparisons) does not count, except for a module that a cell runs by its name, as in ``python -m fmlib.llm.pretrain``.
+comparisons) does not count, nor does a list of such modules, except for a module that a cell runs by its name, as in
+``python -m fmlib.llm.pretrain``.
 """
 
 import ast
@@ -109,7 +110,18 @@ class Package:
             module = self.module(place[0])
             here = {name: (module.name, name) for name in module.defined} | module.imported
             waiting += [p for statement in module.defined[place[1]] for p in self._named(statement, here)]
-        return found
+        return {place for place in found if not self._only_names_modules(place)}
+
+    def _only_names_modules(self, place: Place) -> bool:
+        """Whether a definition is a list or a table of modules, by their full names or as those beside its own."""
+        beside = place[0].rpartition(".")[0]
+        named = [
+            _strings_of(getattr(definition, "value", None))
+            for definition in self.module(place[0]).defined[place[1]]
+        ]
+        return all(named) and all(
+            self.file(n) or self.file(f"{beside}.{n}") for names in named for n in names
+        )
 
     def _named(self, tree: ast.AST, names: Mapping[str, Place]) -> Iterator[Place]:
         """The definitions that a piece of code names, given what its names stand for outside of it."""
@@ -176,6 +188,13 @@ def _names_defined(statement: ast.stmt) -> list[str]:
         ast.AugAssign: lambda s: [s.target],
     }.get(type(statement), lambda s: [])(statement)
     return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def _strings_of(node: ast.AST | None) -> list[str]:
+    """What a tuple, a list, or the values of a dictionary say, if they are strings and nothing else; else nothing."""
+    items = node.values if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+    strings = [item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)]
+    return strings if len(strings) == len(items) else []
 
 
 def _chain(node: ast.AST) -> list[str]:
