@@ -15,8 +15,9 @@
     return Object.assign(document.createElement(tag), properties);
   }
 
-  // A button, or a tap on the figure, shows it at its full size or larger. Escape closes it, and the focus goes back.
-  function enlarge(picture) {
+  // A button, or a tap on the figure, shows it at its full size or larger. Escape closes it, and the focus goes to
+  // its button.
+  function enlarge(picture, button) {
     const dialog = element("dialog", { className: "fm-large", ariaLabel: "Figure" });
     const close = element("button", { type: "button", textContent: "Close" });
     const large = element("img", { src: picture.src, alt: picture.alt });
@@ -26,7 +27,10 @@
     dialog.addEventListener("click", (event) => {
       if (event.target !== large) dialog.close();
     });
-    dialog.addEventListener("close", () => dialog.remove());
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      button.focus();
+    });
     document.body.append(dialog);
     dialog.showModal();
   }
@@ -35,8 +39,9 @@
     for (const figure of document.querySelectorAll(".fm-figure")) {
       const picture = figure.querySelector("img");
       const button = element("button", { type: "button", className: "fm-enlarge", textContent: "Enlarge" });
-      button.addEventListener("click", () => enlarge(picture));
-      picture.addEventListener("click", () => enlarge(picture));
+      for (const place of [button, picture]) {
+        place.addEventListener("click", () => enlarge(picture, button));
+      }
       figure.append(button);
     }
   }
